@@ -1,0 +1,168 @@
+"""The vocabulary: small frozen records that every layer speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from perdure.memory import Memory
+
+NOTHING: Mapping[str, Tensor] = MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Examples with their labels.
+
+    ``x``: (B, ...) any dtype that the model takes. ``y``: (B,) int64, the class number. ``task``: (B,) int64 or None where tasks are
+    not told. ``stored``: what a memory kept beside each exemplar, for instance ``logits`` (B, C).
+    """
+
+    x: Tensor
+    y: Tensor
+    task: Tensor | None = None
+    stored: Mapping[str, Tensor] = NOTHING
+
+    def __len__(self) -> int:
+        return self.y.shape[0]
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same examples on another device; this very batch if they are there already."""
+        if self.x.device == torch.device(device) == self.y.device:
+            return self
+        task = None if self.task is None else self.task.to(device)
+        return Batch(self.x.to(device), self.y.to(device), task, {k: v.to(device) for k, v in self.stored.items()})
+
+
+class Data(Protocol):
+    """Examples that can be read again and again, in batches."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
+        """Each example once, ``size`` at a time (the last batch may be shorter): in stored order, or shuffled by ``generator``."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Experience:
+    """The data between two boundaries. ``classes`` are those that occur in it; ``task`` is its number where tasks are told."""
+
+    index: int
+    classes: tuple[int, ...]
+    data: Data | None = None
+    task: int | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A wish: ``size`` exemplars of ``memory`` at each step, known to parts by ``name``. Equal draws are served once."""
+
+    name: str
+    memory: Memory
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.name == "current":
+            raise ValueError('a draw cannot be called "current": that is the incoming batch; choose another name=')
+        if self.size < 1:
+            raise ValueError(f"draw={self.size}: draw at least one exemplar a step")
+        if self.size > self.memory.capacity:
+            raise ValueError(f"draw {self.size} > capacity {self.memory.capacity}: lower draw= or raise the memory")
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """What the model says: ``logits`` (B, C) over its whole head, ``features`` (B, D) or None, ``aux`` for anything more."""
+
+    logits: Tensor
+    features: Tensor | None = None
+    aux: Mapping[str, Tensor] = NOTHING
+
+    def rows(self, start: int, stop: int) -> Output:
+        """The outputs of examples ``start`` to ``stop``."""
+        features = None if self.features is None else self.features[start:stop]
+        return Output(self.logits[start:stop], features, {k: v[start:stop] for k, v in self.aux.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """A batch (as it came, before augmentation) and what the model says of it."""
+
+    batch: Batch
+    output: Output
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One update in the making.
+
+    ``segments`` holds ``current`` and each draw that memory could serve. ``seen`` (C,) bool marks the admitted classes and
+    ``tasks`` (T, C) bool those of each task (None where tasks are not told); ``all_seen`` says that no row of the head is left.
+    ``losses`` maps a part's name to its term, ``references`` to the gradient of its reference loss. ``first_pass`` is False
+    when the batch was learnt from before, as in the second epoch.
+    """
+
+    index: int
+    experience: Experience | None
+    segments: Mapping[str, Segment]
+    params: Mapping[str, Tensor]
+    seen: Tensor
+    all_seen: bool
+    tasks: Tensor | None = None
+    first_pass: bool = True
+    losses: dict[str, Tensor] = field(default_factory=dict)
+    references: dict[str, list[Tensor]] = field(default_factory=dict)
+    joined: Segment | None = None
+
+    @cached_property
+    def loss(self) -> Tensor:
+        """The objective: all terms, added in the order of their names so that the order of parts cannot matter."""
+        terms = [self.losses[name] for name in sorted(self.losses)]
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        return total
+
+    def gather(self, names: tuple[str, ...]) -> Segment | None:
+        """The segments ``names`` as one, in that order; those that memory could not serve are left out, None if none is left."""
+        present = tuple(name for name in names if name in self.segments)
+        if len(present) == 1:
+            return self.segments[present[0]]
+        if not present:
+            return None
+        if self.joined is not None and present == tuple(self.segments):
+            return self.joined
+        return join([self.segments[name] for name in present])
+
+
+def join(segments: list[Segment]) -> Segment:
+    """One segment from several: examples and outputs put end to end, without what memories stored beside them."""
+    batches, outputs = [s.batch for s in segments], [s.output for s in segments]
+    features = [o.features for o in outputs if o.features is not None]
+    return Segment(
+        join_batches(batches),
+        Output(
+            torch.cat([o.logits for o in outputs]),
+            torch.cat(features) if len(features) == len(outputs) else None,
+            {k: torch.cat([o.aux[k] for o in outputs]) for k in outputs[0].aux},
+        ),
+    )
+
+
+def join_batches(batches: list[Batch]) -> Batch:
+    """One batch from several, without what memories stored beside the exemplars."""
+    tasks = [b.task for b in batches if b.task is not None]
+    return Batch(
+        torch.cat([b.x for b in batches]),
+        torch.cat([b.y for b in batches]),
+        torch.cat(tasks) if len(tasks) == len(batches) else None,
+    )
