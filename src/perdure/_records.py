@@ -28,7 +28,7 @@ class Batch:
     x: Tensor
     y: Tensor
     task: Tensor | None = None
-    stored: Mapping[str, Tensor] = NOTHING
+    stored: Mapping[str, Tensor] = field(default_factory=lambda: NOTHING)  # unhashable in Python 3.11
 
     def __len__(self) -> int:
         return self.y.shape[0]
@@ -85,7 +85,7 @@ class Output:
 
     logits: Tensor
     features: Tensor | None = None
-    aux: Mapping[str, Tensor] = NOTHING
+    aux: Mapping[str, Tensor] = field(default_factory=lambda: NOTHING)
 
     def rows(self, start: int, stop: int) -> Output:
         """The outputs of examples ``start`` to ``stop``."""
