@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -41,6 +41,12 @@ class Batch:
         return Batch(self.x.to(device), self.y.to(device), task, {k: v.to(device) for k, v in self.stored.items()})
 
 
+    def rows(self, index: Tensor) -> Batch:
+        """The examples at ``index`` (K,) int64."""
+        task = None if self.task is None else self.task[index]
+        return Batch(self.x[index], self.y[index], task, {k: v[index] for k, v in self.stored.items()})
+
+
 class Data(Protocol):
     """Examples that can be read again and again, in batches."""
 
@@ -60,6 +66,15 @@ class Experience:
     data: Data | None = None
     task: int | None = None
     name: str = ""
+
+    def describe(self) -> dict[str, Any]:
+        """All but the data, for a checkpoint."""
+        return {"index": self.index, "classes": list(self.classes), "task": self.task, "name": self.name}
+
+    @staticmethod
+    def described(state: Mapping[str, Any]) -> Experience:
+        """Counterpart of ``describe``."""
+        return Experience(state["index"], tuple(state["classes"]), None, state["task"], state["name"])
 
 
 @dataclass(frozen=True)
@@ -105,8 +120,9 @@ class Segment:
 class Step:
     """One update in the making.
 
-    ``segments`` holds ``current`` and each draw that memory could serve. ``seen`` (C,) bool marks the admitted classes and
-    ``tasks`` (T, C) bool those of each task (None where tasks are not told); ``all_seen`` says that no row of the head is left.
+    ``segments`` holds ``current`` and each draw that memory could serve. ``seen`` (C,) bool marks the admitted classes,
+    ``classes`` (C,) bool those of the current experience (None without one) and ``tasks`` (T, C) bool those of each task (None where
+    tasks are not told); ``all_seen`` says that no row of the head is left.
     ``losses`` maps a part's name to its term, ``references`` to the gradient of its reference loss. ``first_pass`` is False
     when the batch was learnt from before, as in the second epoch.
     """
@@ -117,6 +133,7 @@ class Step:
     params: Mapping[str, Tensor]
     seen: Tensor
     all_seen: bool
+    classes: Tensor | None = None
     tasks: Tensor | None = None
     first_pass: bool = True
     losses: dict[str, Tensor] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""."""
+"""Pure mathematics with the symbols of the papers: functions of tensors, no state."""

@@ -1,1 +1,23 @@
-"""."""
+"""Models: a backbone and a head that grows, whole modules of your own, and small networks."""
+
+from perdure.nn._frozen import Frozen
+from perdure.nn._linear import LinearHead, split
+from perdure.nn._model import Head, Model, Network, Whole
+from perdure.nn._networks import linear, mlp
+from perdure.nn._normalize import Normalize
+from perdure.nn._resnet import resnet32, slim_resnet18
+
+__all__ = [
+    "Frozen",
+    "Head",
+    "LinearHead",
+    "Model",
+    "Network",
+    "Normalize",
+    "Whole",
+    "linear",
+    "mlp",
+    "resnet32",
+    "slim_resnet18",
+    "split",
+]

@@ -1,0 +1,63 @@
+"""What the rest of the library knows of a learner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from torch import Tensor
+
+from perdure._records import Batch, Experience, Step
+
+
+class ContinualLearner(Protocol):
+    """Whatever keeps these promises can be run, saved, checked and compared. ``Learner`` does; so may an algorithm of its own."""
+
+    name: str
+    data: Literal["experience", "so-far"]
+    """Which data ``run`` is to feed: the present experience's, or those of all experiences so far."""
+    num_updates: int
+    num_processed: int
+
+    def observe(self, batch: Batch, *, first_pass: bool = True) -> Step | None:
+        """Learn from a batch."""
+        ...
+
+    def predict(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
+        """The class of each example, (B,) int64."""
+        ...
+
+    def begin(self, experience: Experience) -> None:
+        """An experience begins."""
+        ...
+
+    def end(self) -> None:
+        """The experience is over."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, as tensors, numbers and strings."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Counterpart of ``state_dict``."""
+        ...
+
+    def admitted(self, task: int | None = None) -> list[int]:
+        """The classes that ``predict`` may answer (for ``task``); empty if nothing was learnt."""
+        ...
+
+    @property
+    def needs_boundaries(self) -> bool:
+        """Whether it is wrong on a stream that does not say where experiences end."""
+        ...
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that memories hold."""
+        ...
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that the model consists of."""
+        ...

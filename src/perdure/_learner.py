@@ -1,0 +1,437 @@
+"""The engine: runs the phases of the parts around one forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from perdure._classes import Classes, check_range
+from perdure._gate import check, check_finite
+from perdure._growth import options, replace_parameters, restart, restore
+from perdure._part import Part
+from perdure._random import addressed_default, generator
+from perdure._records import Batch, Draw, Experience, Output, Segment, Step, join_batches
+from perdure.memory import Memory
+from perdure.nn import Model, Whole
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class Learner:
+    """A model that keeps learning, made of parts.
+
+    ``model``: a ``perdure.nn.Model``, or any module that returns logits. ``optimizer``: an optimizer over the model's parameters, or a
+    function that makes one from them. ``parts``: terms, penalties, constraints and memories; a memory that a draw names belongs to them.
+
+    ``forward="joint"`` puts the current batch and all draws through the model together, ``"separate"`` one after the other, where batch
+    statistics must not mix. ``augment(x, generator)`` changes each segment before the forward; memories keep what came. ``scheduler`` makes a
+    learning-rate scheduler from the optimizer; it steps at every update. ``restart`` says what begins anew with each experience after the
+    first: the ``optimizer`` (state, learning rate, schedule), the ``weights`` too, or nothing (``never``). ``data="so-far"`` asks
+    ``run`` for the data of all experiences so far instead of the present one's.
+
+    >>> import torch, perdure
+    >>> from perdure.terms import CrossEntropy
+    >>> net = perdure.nn.mlp((4,), 2, hidden=(8,))
+    >>> learner = perdure.Learner(net, torch.optim.SGD(net.parameters(), lr=0.1), [CrossEntropy()])
+    >>> step = learner.observe(perdure.Batch(torch.eye(4), torch.tensor([0, 1, 0, 1])))
+    >>> learner.predict(torch.eye(4)).shape
+    torch.Size([4])
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer | MakeOptimizer,
+        parts: Sequence[Part],
+        *,
+        seed: int = 0,
+        forward: Literal["joint", "separate"] = "joint",
+        augment: Augment | None = None,
+        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        restart: Literal["never", "optimizer", "weights"] = "never",
+        data: Literal["experience", "so-far"] = "experience",
+        name: str = "",
+    ) -> None:
+        self.model: Model = model if isinstance(model, Model) else Whole(model)
+        self.model.train()
+        self.optimizer = optimizer if isinstance(optimizer, Optimizer) else optimizer(self.model.parameters())
+        _check_optimizer(self.optimizer, self.model)
+        self.parts = _with_memories(parts)
+        self.draws = _unique_draws(self.parts)
+        self.seed = seed
+        self.joint = forward == "joint"
+        self.augment = augment
+        self.restart = restart
+        self.data = data
+        self.name = name
+        self.num_updates = 0
+        self.num_processed = 0
+        self.num_begun = 0
+        self.experience: Experience | None = None
+        self._make_scheduler = scheduler
+        self._initial_options = options(self.optimizer)
+        self.scheduler = scheduler(self.optimizer) if scheduler else None
+        self._initial_weights: dict[str, Tensor] | None = None
+        self._classes: Classes | None = None
+        self._experience_mask: Tensor | None = None
+        self.example: Batch | None = None
+        for part in self.parts:
+            for draw in part.draws:
+                draw.memory.require(part.fields)
+        self._bind_phases()
+        self._set_seed(seed)
+
+    # ---- the step -------------------------------------------------------------------------------------------------------------
+
+    def observe(self, batch: Batch, *, first_pass: bool = True) -> Step:
+        """Learn from ``batch``: one update. ``first_pass=False`` says that it was learnt from before.
+
+        Raises ``ValueError`` before anything is changed if the batch is malformed.
+        """
+        step = self.forward(batch, first_pass=first_pass)
+        step.loss.backward()
+        self.shape_gradients(step)
+        self.optimizer.step()
+        self.after_step(step)
+        return step
+
+    def forward(self, batch: Batch, *, first_pass: bool = True) -> Step:
+        """First phase: admit classes, draw exemplars, one forward, the losses. Call ``step.loss.backward()`` next."""
+        batch = self._admit_batch(batch)
+        assert self._classes is not None
+        for p in self._trainable:
+            p.grad = None
+        batches = {"current": batch}
+        for draw in self.draws:
+            exemplars = draw.memory.draw(draw.size, generator(self.seed, f"draw/{draw.name}", self.num_updates))
+            if exemplars is not None:
+                batches[draw.name] = exemplars
+        segments, joined = self._run_model(batches)
+        step = Step(
+            index=self.num_updates,
+            experience=self.experience,
+            segments=segments,
+            params=self.params,
+            seen=self._classes.seen,
+            all_seen=self._classes.all_seen,
+            classes=self._experience_mask,
+            tasks=self._classes.tasks,
+            first_pass=first_pass,
+            joined=joined,
+        )
+        for part in self._phases["loss"]:
+            loss = part.loss(step)
+            if loss is not None:
+                step.losses[part.name] = loss
+        if not step.losses:
+            raise ValueError("no part gave a loss for this batch: add a term over the current batch, such as CrossEntropy()")
+        for part in self._phases["reference"]:
+            reference = part.reference(step)
+            if reference is not None:
+                step.references[part.name] = self._gradient(reference)
+        return step
+
+    def shape_gradients(self, step: Step) -> None:
+        """Second phase, after backward: parts edit the gradients."""
+        if not self._phases["transform"]:
+            return
+        for p in self._trainable:
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+        grads = [p.grad for p in self._trainable if p.grad is not None]
+        with torch.no_grad():
+            for part in self._phases["transform"]:
+                part.transform(grads, step.references.get(part.name))
+
+    def after_step(self, step: Step) -> None:
+        """Third phase, after the optimizer has stepped: parts write their own state."""
+        for part in self._phases["after_step"]:
+            part.after_step(step)
+        if self.scheduler is not None:
+            self.scheduler.step()
+        self.num_updates += 1
+        self.num_processed += sum(len(s.batch) for s in step.segments.values())
+
+    # ---- answers ----------------------------------------------------------------------------------------------------------------
+
+    def predict(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
+        """The most likely admitted class of each example, (B,) int64; among those of ``task`` where tasks are told."""
+        return self.logits(x, task).argmax(1)
+
+    def logits(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
+        """The head's logits (B, C) in eval mode; -inf for classes that were never admitted (or are not of ``task``)."""
+        if self._classes is None or self.example is None:
+            raise RuntimeError("nothing has been learnt yet: observe a batch first")
+        if x.shape[1:] != self.example.x.shape[1:]:
+            raise ValueError(f"examples of shape {tuple(x.shape[1:])}, but this learner learns {tuple(self.example.x.shape[1:])}")
+        check_finite(x)
+        allowed = self._classes.seen
+        if task is not None:
+            tasks = torch.full((len(x),), task) if isinstance(task, int) else task
+            allowed = self._classes.tasks_of(tasks)
+        elif self._classes.tasks is not None:
+            raise ValueError("this learner was told tasks: say which one to answer for, task=")
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                logits: Tensor = self.model(x.to(self.device)).logits
+        finally:
+            self.model.train()
+        return logits.masked_fill(~allowed, -torch.inf)
+
+    def admitted(self, task: int | None = None) -> list[int]:
+        """The classes admitted so far (to ``task``)."""
+        return [] if self._classes is None else self._classes.admitted(task)
+
+    # ---- boundaries -------------------------------------------------------------------------------------------------------------
+
+    def begin(self, experience: Experience) -> None:
+        """An experience begins: its classes are admitted. Optional; task-free streams never say."""
+        if self.experience is not None:
+            raise RuntimeError(f"experience {self.experience.index} is still open: call end() first")
+        if self.num_begun and self.restart != "never":
+            self._restart()
+        if self._classes is None and experience.data is not None:
+            self._bind(next(iter(experience.data.batches(1))))
+        self.experience = experience
+        self.num_begun += 1
+        if self._classes is not None:
+            self._open_experience()
+
+    def end(self) -> None:
+        """The experience is over: parts that work at boundaries do so now, with the model in eval mode."""
+        if self.experience is None:
+            raise RuntimeError("no experience is open: call begin(experience) first")
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                for part in self._phases["after_experience"]:
+                    part.after_experience(self.experience, self.model)
+        finally:
+            self.model.train()
+        self.experience = self._experience_mask = None
+
+    @property
+    def needs_boundaries(self) -> bool:
+        """Whether a part (or ``restart``, or ``data``) is wrong on a stream that does not say where experiences end."""
+        return self.restart != "never" or self.data == "so-far" or any(part.needs_boundaries for part in self.parts)
+
+    # ---- figures ----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that memories hold."""
+        return sum(part.num_bytes for part in self.parts if isinstance(part, Memory))
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that the model consists of."""
+        return sum(p.numel() for p in self.model.parameters())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    # ---- state ------------------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything: tensors, numbers and strings only. ``perdure.save`` writes it to files."""
+        return {
+            "method": self.name,
+            "seed": self.seed,
+            "num_updates": self.num_updates,
+            "num_processed": self.num_processed,
+            "num_begun": self.num_begun,
+            "experience": self.experience and self.experience.describe(),
+            "example": self.example and {"x": self.example.x, "task": self.example.task},
+            "classes": self._classes and self._classes.state_dict(),
+            "model": dict(self.model.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler and self.scheduler.state_dict(),
+            "initial_weights": self._initial_weights,
+            "parts": {part.name: dict(part.state_dict()) for part in self.parts},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Counterpart of ``state_dict``, for a learner of the same method, model and memory sizes, whatever its seed.
+
+        Raises ``ValueError`` naming both sides, before anything is changed, if they do not fit.
+        """
+        self._check_fits(state)
+        if state["example"] is not None:
+            x, task = state["example"]["x"], state["example"]["task"]
+            if self._classes is None:
+                self._bind(Batch(x, torch.zeros(1, dtype=torch.int64), task))
+            self._grow(len(state["classes"]["seen"]))
+            assert self._classes is not None
+            self._classes.load_state_dict(state["classes"])
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(state["scheduler"])
+        for part in self.parts:
+            part.load_state_dict(state["parts"][part.name])
+        self._set_seed(state["seed"])
+        self.num_updates, self.num_processed = state["num_updates"], state["num_processed"]
+        self.num_begun = state["num_begun"]
+        self._initial_weights = state["initial_weights"]
+        self.experience = state["experience"] and Experience.described(state["experience"])
+        if self.experience is not None and self._classes is not None:
+            self._experience_mask = self._classes.mask(self.experience.classes)
+
+    def _check_fits(self, state: Mapping[str, Any]) -> None:
+        mine, saved = sorted(part.name for part in self.parts), sorted(state["parts"])
+        if mine != saved:
+            raise ValueError(f"the state is of a learner made of {', '.join(saved)}; this one is made of {', '.join(mine)}")
+        here = {name: tuple(value.shape) for name, value in self.model.state_dict().items()}
+        there = {name: tuple(value.shape) for name, value in state["model"].items()}
+        capacity = self.model.capacity
+        for name in sorted(here.keys() | there.keys()):
+            a, b = here.get(name), there.get(name)
+            grows = a and b and a[1:] == b[1:] and a[0] == capacity <= b[0]
+            if a != b and not grows:
+                raise ValueError(f"the state's model has {name} of shape {b}, this learner's has {a}: build it with the same model")
+        for part in self.parts:
+            if isinstance(part, Memory) and len(state["parts"][part.name].get("y", ())) not in (0, part.capacity):
+                found = len(state["parts"][part.name]["y"])
+                raise ValueError(f"the state's {part.name} keeps {found} exemplars, this learner's {part.capacity}: use memory={found}")
+        if (self.scheduler is None) != (state["scheduler"] is None):
+            raise ValueError("only one of the state and this learner has a learning-rate scheduler: build it with the same scheduler=")
+
+    # ---- inside -----------------------------------------------------------------------------------------------------------------
+
+    def _bind_phases(self) -> None:
+        phases = ("loss", "reference", "transform", "after_step", "after_experience")
+        self._phases = {phase: tuple(part for part in self.parts if part.overrides(phase)) for phase in phases}
+        self.params: dict[str, Tensor] = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        self._trainable = list(self.params.values())
+
+    def _set_seed(self, seed: int) -> None:
+        self.seed = seed
+        for part in self.parts:
+            part.seed = seed
+
+    def _admit_batch(self, batch: Batch) -> Batch:
+        check(batch, self.example)
+        y = batch.y.cpu()
+        task = None if batch.task is None else batch.task.cpu()
+        if self._classes is None:
+            check_range(y.tolist())
+            self._bind(batch)
+            if self.experience is not None:
+                self._open_experience()
+        assert self._classes is not None
+        if self._classes.missing(y, task):
+            for t in [None] if task is None else sorted(set(task.tolist())):
+                self._admit(y.tolist() if t is None else y[task == t].tolist(), t)
+        return batch.to(self.device)
+
+    def _bind(self, batch: Batch) -> None:
+        """Learn the shapes from the first batch and allocate everything."""
+        x = batch.x[:1].to(self.device)
+        self.model.probe(x)
+        self.model.eval()
+        with torch.no_grad():
+            output = self.model(x)
+        self.model.train()
+        self.example = Batch(torch.zeros_like(x), batch.y[:1].to(self.device), None if batch.task is None else batch.task[:1] * 0)
+        stored = {"logits": output.logits} | ({} if output.features is None else {"features": output.features})
+        self._classes = Classes(self.model.capacity, batch.task is not None, self.device)
+        example = Batch(self.example.x, self.example.y, self.example.task, stored)
+        for part in self.parts:
+            part.bind(self.params, example, self.model.capacity)
+        if self.restart == "weights":
+            self._initial_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+
+    def _open_experience(self) -> None:
+        assert self.experience is not None
+        if self.experience.classes:
+            self._admit(self.experience.classes, self.experience.task)
+
+    def _admit(self, classes: Iterable[int], task: int | None) -> None:
+        assert self._classes is not None
+        classes = list(classes)
+        check_range(classes)
+        capacity = self.model.capacity
+        while capacity <= max(classes):
+            capacity *= 2
+        self._grow(capacity)
+        for label in self._classes.admit(classes, task):
+            self.model.admit(label, self.seed)
+        if self.experience is not None:
+            self._experience_mask = self._classes.mask(self.experience.classes)
+
+    def _grow(self, capacity: int) -> None:
+        assert self._classes is not None
+        if capacity <= self.model.capacity:
+            return
+        replace_parameters(self.optimizer, self.model.grow(capacity))
+        self._bind_phases()
+        self._classes.grow(capacity)
+        for part in self.parts:
+            part.grow(self.params, capacity)
+
+    def _restart(self) -> None:
+        restart(self.optimizer, self._initial_options)
+        self.scheduler = self._make_scheduler(self.optimizer) if self._make_scheduler else None
+        if self.restart == "weights" and self._initial_weights is not None:
+            restore(self.model, self._initial_weights)
+            for label in self.admitted():
+                self.model.admit(label, self.seed)
+
+    def _run_model(self, batches: dict[str, Batch]) -> tuple[dict[str, Segment], Segment | None]:
+        inputs = {name: self._augmented(name, batch.x) for name, batch in batches.items()}
+        with addressed_default(self.seed, "forward", self.num_updates):
+            if len(batches) == 1 or not self.joint:
+                return {name: Segment(batch, self.model(inputs[name])) for name, batch in batches.items()}, None
+            output: Output = self.model(torch.cat(list(inputs.values())))
+        segments, start = {}, 0
+        for name, batch in batches.items():
+            segments[name] = Segment(batch, output.rows(start, start + len(batch)))
+            start += len(batch)
+        return segments, Segment(join_batches(list(batches.values())), output)
+
+    def _augmented(self, name: str, x: Tensor) -> Tensor:
+        return x if self.augment is None else self.augment(x, generator(self.seed, f"augment/{name}", self.num_updates))
+
+    def _gradient(self, loss: Tensor) -> list[Tensor]:
+        grads = torch.autograd.grad(loss, self._trainable, retain_graph=True, allow_unused=True)
+        return [torch.zeros_like(p) if g is None else g for p, g in zip(self._trainable, grads, strict=True)]
+
+
+def _check_optimizer(optimizer: Optimizer, model: nn.Module) -> None:
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    forgotten = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in held]
+    if forgotten:
+        raise ValueError(
+            f"the optimizer does not hold {', '.join(forgotten[:3])}{' and more' if len(forgotten) > 3 else ''}: build it from the "
+            "parameters of the very model given here, or pass a function such as lambda params: torch.optim.SGD(params, lr=0.1)"
+        )
+
+
+def _with_memories(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts, each memory that a draw names among them; names must differ."""
+    everyone = list(parts)
+    for part in parts:
+        everyone += [draw.memory for draw in part.draws if not any(draw.memory is p for p in everyone)]
+    names = [part.name for part in everyone]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two parts are called {name}: tell them apart with name=")
+    return tuple(everyone)
+
+
+def _unique_draws(parts: Iterable[Part]) -> tuple[Draw, ...]:
+    draws: dict[str, Draw] = {}
+    for draw in (draw for part in parts for draw in part.draws):
+        if draws.setdefault(draw.name, draw) != draw:
+            raise ValueError(f"two different draws are called {draw.name!r}: share one Draw, or choose another name=")
+    return tuple(draws[name] for name in sorted(draws))
+

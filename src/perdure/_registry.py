@@ -1,0 +1,112 @@
+"""The registry: one frozen record a published method."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from torch import nn
+
+from perdure._contract import ContinualLearner
+from perdure._learner import MakeOptimizer
+from perdure.memory import Memory
+
+ALL_SETTINGS = ("class-incremental", "domain-incremental", "task-incremental", "task-free")
+BOUNDED_SETTINGS = ALL_SETTINGS[:3]
+
+Recipe = TypeVar("Recipe", bound=Callable[..., ContinualLearner])
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """A method: where it comes from, what it serves and what it needs. ``options`` are its hyper-parameters and their defaults."""
+
+    name: str
+    title: str
+    year: int
+    family: str
+    settings: tuple[str, ...]
+    recipe: Callable[..., ContinualLearner] = field(repr=False)
+    memory: type[Memory] | None = None
+    needs: tuple[str, ...] = ()
+    upper_bound: bool = False
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+_methods: dict[str, MethodInfo] = {}
+
+
+def method(
+    *,
+    title: str,
+    year: int,
+    family: str,
+    settings: tuple[str, ...] = ALL_SETTINGS,
+    memory: type[Memory] | None = None,
+    upper_bound: bool = False,
+) -> Callable[[Recipe], Recipe]:
+    """Register a recipe under its function's name.
+
+    A recipe takes ``(model, optimizer)`` or, where ``memory`` names its usual kind, ``(model, optimizer, memory)``; then keyword options.
+    ``upper_bound`` marks what keeps or revisits all data: shown beside the methods, never ranked among them.
+    """
+
+    def register(recipe: Recipe) -> Recipe:
+        parameters = inspect.signature(recipe).parameters.values()
+        options = tuple((p.name, p.default) for p in parameters if p.kind is p.KEYWORD_ONLY)
+        needs = (("memory",) if memory else ()) + (("boundaries",) if "task-free" not in settings else ())
+        _methods[recipe.__name__] = MethodInfo(
+            recipe.__name__, title, year, family, settings, recipe, memory, needs, upper_bound, options
+        )
+        return recipe
+
+    return register
+
+
+def list_methods() -> tuple[MethodInfo, ...]:
+    """All registered methods, by name.
+
+    >>> "er" in [info.name for info in list_methods()]
+    True
+    """
+    return tuple(_methods[name] for name in sorted(_methods))
+
+
+def get_method(name: str) -> MethodInfo:
+    """The method called ``name``; ``ValueError`` with the nearest names if there is none."""
+    if name not in _methods:
+        near = get_close_matches(name, _methods, n=1, cutoff=0.4)
+        guess = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"unknown method {name!r}: {guess}known are {', '.join(sorted(_methods))}")
+    return _methods[name]
+
+
+def build(name: str, model: nn.Module, optimizer: MakeOptimizer | Any, *, memory: int | Memory = 500, **options: Any) -> Any:
+    """The learner of method ``name``: ``memory`` is a number of exemplars, or a memory of another kind than the method's usual one.
+
+    ``options`` are the method's own and ``Learner``'s (``seed``, ``augment``, ``scheduler``, ...). A method without memory ignores ``memory``.
+
+    >>> from perdure.nn import mlp
+    >>> import torch
+    >>> build("er", mlp((64,), 10), lambda params: torch.optim.SGD(params, lr=0.1), memory=200, draw=16).name
+    'er'
+    """
+    info = get_method(name)
+    arguments: list[Any] = [model, optimizer]
+    if info.memory is not None:
+        arguments.append(info.memory(memory) if isinstance(memory, int) else memory)
+    known = {option for option, _ in info.options} | LEARNER_OPTIONS
+    for option in options:
+        if option not in known:
+            near = get_close_matches(option, known, n=1, cutoff=0.4)
+            guess = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"method {name!r} has no option {option!r}: {guess}it takes {', '.join(sorted(known))}")
+    learner = info.recipe(*arguments, **options)
+    learner.name = name
+    return learner
+
+
+LEARNER_OPTIONS = {"seed", "forward", "augment", "scheduler"}

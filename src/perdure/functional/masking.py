@@ -1,0 +1,36 @@
+"""Which classes may answer, and the cross entropy among them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def exclude(logits_BC: Tensor, allowed: Tensor | None) -> Tensor:
+    """Logits with -inf where ``allowed`` ((C,) or (B, C) bool) is False, so that no probability is left there. None allows all."""
+    return logits_BC if allowed is None else logits_BC.masked_fill(~allowed, -torch.inf)
+
+
+def occurring(y: Tensor, num_classes: int) -> Tensor:
+    """(C,) bool: the classes that occur in ``y``."""
+    present = torch.zeros(num_classes, dtype=torch.bool, device=y.device)
+    return present.index_fill_(0, y, True)
+
+
+def cross_entropy(logits_BC: Tensor, y: Tensor, allowed: Tensor | None = None, label_smoothing: float = 0.0) -> Tensor:
+    """Cross entropy of each example, (B,), with the softmax over the allowed classes only.
+
+    With smoothing s the target is (1 - s) on the label plus s spread evenly over the allowed classes (Szegedy et al. 2016, section 7).
+
+    >>> logits = torch.tensor([[0.0, 0.0, 5.0]])
+    >>> cross_entropy(logits, torch.tensor([0]), torch.tensor([True, True, False]))
+    tensor([0.6931])
+    """
+    if label_smoothing == 0.0:
+        return F.cross_entropy(exclude(logits_BC, allowed), y, reduction="none")
+    if allowed is None:
+        return F.cross_entropy(logits_BC, y, reduction="none", label_smoothing=label_smoothing)
+    log_p = F.log_softmax(exclude(logits_BC, allowed), dim=1)
+    spread = log_p.masked_fill(~allowed, 0).sum(1) / allowed.expand_as(log_p).sum(1)
+    return -(1 - label_smoothing) * log_p.gather(1, y[:, None])[:, 0] - label_smoothing * spread

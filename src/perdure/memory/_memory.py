@@ -1,0 +1,134 @@
+"""Memory: a fixed number of slots for exemplars, which ones to keep left to those who inherit."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from perdure._part import Part
+from perdure._random import generator
+from perdure._records import Batch, Step
+from perdure.memory._choose import choose
+
+KEY_BLOCK = 4096
+
+
+class Memory(Part):
+    """Keeps at most ``capacity`` exemplars, as they came (before augmentation, in their own dtype).
+
+    Every presented example has a key that depends on nothing but its position in the stream; examples with large keys stay. So what is
+    kept does not depend on how the stream was cut into batches, and two memories merge by keeping the largest keys.
+
+    With ``passes="first"`` an example enters only when it is first learnt; with ``"all"`` each epoch presents it again, as the published
+    codes of ER and DER do (several copies of one example may then be kept).
+    """
+
+    x: Tensor
+    y: Tensor
+    keys: Tensor
+
+    def __init__(self, capacity: int, *, passes: Literal["first", "all"] = "first", name: str | None = None) -> None:
+        super().__init__(name)
+        if capacity < 1:
+            raise ValueError(f"memory={capacity}: keep at least one exemplar, or choose a method without memory")
+        self.capacity = capacity
+        self.passes = passes
+        self.stored_fields: tuple[str, ...] = ()
+        self.count = 0
+        self.position = 0
+
+    def require(self, fields: Iterable[str]) -> None:
+        """Keep ``fields`` (``logits``, ``features``) of the model's output beside each exemplar. Called before ``bind``."""
+        self.stored_fields = tuple(sorted({*self.stored_fields, *fields}))
+
+    def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
+        """Allocate all slots, on the example's device."""
+        self.register_buffer("x", example.x.new_zeros(self.capacity, *example.x.shape[1:]))
+        self.register_buffer("y", example.y.new_zeros(self.capacity))
+        self.register_buffer("task", None if example.task is None else example.task.new_zeros(self.capacity))
+        for field in self.stored_fields:
+            like = example.stored[field]
+            self.register_buffer(f"stored_{field}", like.new_zeros(self.capacity, *like.shape[1:]))
+        self.register_buffer("keys", torch.full((self.capacity,), -torch.inf, dtype=torch.float64))
+
+    def grow(self, params: Mapping[str, Tensor], num_classes: int) -> None:
+        """Stored logits get columns of zeros: what the head's new rows say of every example until they learn."""
+        if "logits" in self.stored_fields:
+            logits = self.get_buffer("stored_logits")
+            extra = logits.new_zeros(self.capacity, num_classes - logits.shape[1])
+            self.register_buffer("stored_logits", torch.cat([logits, extra], dim=1))
+
+    def after_step(self, step: Step) -> None:
+        """Write the current batch, if it is new."""
+        if not step.first_pass and self.passes == "first":
+            return
+        current = step.segments["current"]
+        stored = {field: getattr(current.output, field).detach() for field in self.stored_fields}
+        self.write(Batch(current.batch.x, current.batch.y, current.batch.task, stored))
+
+    @torch.no_grad()
+    def write(self, batch: Batch) -> None:
+        """Present ``batch`` to the memory, example by example in order."""
+        slots = self._place(batch.y)
+        self.position += len(batch)
+        kept = {slot: row for row, slot in enumerate(slots) if slot >= 0}  # a slot written twice keeps the later example
+        if not kept:
+            return
+        device = self.x.device
+        at, rows = torch.tensor(list(kept), device=device), torch.tensor(list(kept.values()), device=device)
+        self.x[at] = batch.x[rows]
+        self.y[at] = batch.y[rows]
+        if batch.task is not None:
+            self.get_buffer("task")[at] = batch.task[rows]
+        for field in self.stored_fields:
+            self.get_buffer(f"stored_{field}")[at] = batch.stored[field][rows].to(self.get_buffer(f"stored_{field}").dtype)
+
+    def draw(self, size: int, generator: torch.Generator) -> Batch | None:
+        """``size`` different exemplars, every choice equally likely; all there are if fewer, None if there are none."""
+        if not self.count:
+            return None
+        return self._rows(choose(self.count, min(size, self.count), generator).to(self.x.device))
+
+    def contents(self) -> Batch:
+        """All exemplars kept, in the order of their slots."""
+        return self._rows(torch.arange(self.count, device=self.x.device))
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes allocated, whether filled or not."""
+        return sum(b.numel() * b.element_size() for b in self.buffers())
+
+    @abstractmethod
+    def _place(self, labels: Tensor) -> Sequence[int]:
+        """The slot of each presented example, -1 for those that are not kept; updates ``keys`` and ``count``."""
+
+    def _keys(self, start: int, stop: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Uniform keys of stream positions ``start`` to ``stop``."""
+        blocks = range(start // KEY_BLOCK, (stop - 1) // KEY_BLOCK + 1)
+        keys = [
+            torch.rand(KEY_BLOCK, dtype=torch.float64, generator=generator(self.seed, f"{self.name}/keys", block)).numpy()
+            for block in blocks
+        ]
+        first = blocks.start * KEY_BLOCK
+        return np.concatenate(keys)[start - first : stop - first]
+
+    def _rows(self, rows: Tensor) -> Batch:
+        task = self.get_buffer("task")
+        stored = {field: self.get_buffer(f"stored_{field}")[rows] for field in self.stored_fields}
+        return Batch(self.x[rows], self.y[rows], None if task is None else task[rows], stored)
+
+    def get_extra_state(self) -> Tensor:
+        """How many are kept and how many were presented."""
+        return torch.tensor([self.count, self.position])
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Counterpart of ``get_extra_state``."""
+        self.count, self.position = (int(v) for v in state)

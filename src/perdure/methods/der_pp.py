@@ -1,0 +1,40 @@
+"""DER++: dark experience replay with labels."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from torch import nn
+
+from perdure._learner import Learner, MakeOptimizer
+from perdure._records import Draw
+from perdure._registry import method
+from perdure.memory import Memory, Reservoir
+from perdure.methods._options import LearnerOptions
+from perdure.terms import CrossEntropy, LogitMatch
+
+
+@method(
+    title="Dark Experience for General Continual Learning: a Strong, Simple Baseline",
+    year=2020,
+    family="replay",
+    memory=Reservoir,
+)
+def der_pp(
+    model: nn.Module,
+    optimizer: MakeOptimizer,
+    memory: Memory,
+    *,
+    alpha: float = 0.1,
+    beta: float = 0.5,
+    draw: int = 32,
+    **options: Unpack[LearnerOptions],
+) -> Learner:
+    """DER++ (Buzzega et al. 2020, eq. 6): logits of one draw are matched, labels of another one replayed."""
+    dark, hard = Draw("dark", memory, draw), Draw("replay", memory, draw)
+    return Learner(
+        model,
+        optimizer,
+        [CrossEntropy(over="head"), LogitMatch(dark, alpha), CrossEntropy(hard, weight=beta, over="head"), memory],
+        **options,
+    )

@@ -1,0 +1,22 @@
+"""ER: experience replay."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from torch import nn
+
+from perdure._learner import Learner, MakeOptimizer
+from perdure._records import Draw
+from perdure._registry import method
+from perdure.memory import Memory, Reservoir
+from perdure.methods._options import LearnerOptions
+from perdure.terms import CrossEntropy
+
+
+@method(title="On Tiny Episodic Memories in Continual Learning", year=2019, family="replay", memory=Reservoir)
+def er(
+    model: nn.Module, optimizer: MakeOptimizer, memory: Memory, *, draw: int = 32, **options: Unpack[LearnerOptions]
+) -> Learner:
+    """Experience replay (Chaudhry et al. 2019, alg. 1): one mean cross entropy over the current batch and ``draw`` exemplars."""
+    return Learner(model, optimizer, [CrossEntropy(Draw("replay", memory, draw), current=True), memory], **options)

@@ -1,0 +1,28 @@
+"""ER-ACE: experience replay with asymmetric cross entropy."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from torch import nn
+
+from perdure._learner import Learner, MakeOptimizer
+from perdure._records import Draw
+from perdure._registry import method
+from perdure.memory import Memory, Reservoir
+from perdure.methods._options import LearnerOptions
+from perdure.terms import CrossEntropy
+
+
+@method(
+    title="New Insights on Reducing Abrupt Representation Change in Online Continual Learning",
+    year=2022,
+    family="replay",
+    memory=Reservoir,
+)
+def er_ace(
+    model: nn.Module, optimizer: MakeOptimizer, memory: Memory, *, draw: int = 32, **options: Unpack[LearnerOptions]
+) -> Learner:
+    """ER-ACE (Caccia et al. 2022, eq. 3): new data compete only with the classes of their own batch, exemplars with all seen."""
+    replay = Draw("replay", memory, draw)
+    return Learner(model, optimizer, [CrossEntropy(over="batch"), CrossEntropy(replay), memory], **options)

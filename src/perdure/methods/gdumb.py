@@ -1,0 +1,175 @@
+"""GDumb: keep a balanced memory, and train from scratch on it when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Unpack
+
+import torch
+from torch import Tensor, nn
+
+from perdure._classes import check_range
+from perdure._gate import check
+from perdure._learner import Learner, MakeOptimizer
+from perdure._random import generator
+from perdure._records import Batch, Experience
+from perdure._registry import method
+from perdure.memory import ClassBalanced, Memory
+from perdure.methods._options import LearnerOptions
+from perdure.terms import CrossEntropy
+
+
+@method(
+    title="GDumb: A Simple Approach that Questions Our Progress in Continual Learning",
+    year=2020,
+    family="replay",
+    memory=ClassBalanced,
+)
+def gdumb(
+    model: nn.Module,
+    optimizer: MakeOptimizer,
+    memory: Memory,
+    *,
+    fit_epochs: int = 10,
+    fit_batch: int = 16,
+    **options: Unpack[LearnerOptions],
+) -> GDumb:
+    """GDumb (Prabhu et al. 2020): ``fit_epochs`` epochs on the memory, from the initial weights, at the end of each experience."""
+    return GDumb(model, optimizer, memory, fit_epochs=fit_epochs, fit_batch=fit_batch, **options)
+
+
+class GDumb:
+    """Observing only writes the memory. Training happens at ``end``; without boundaries, when a prediction is asked for.
+
+    While an experience is open, predictions come from the last training.
+    """
+
+    data: Literal["experience", "so-far"] = "experience"
+    needs_boundaries = False
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: MakeOptimizer,
+        memory: Memory,
+        *,
+        fit_epochs: int,
+        fit_batch: int,
+        **options: Unpack[LearnerOptions],
+    ) -> None:
+        self.name = "gdumb"
+        self.learner = Learner(model, optimizer, [CrossEntropy()], restart="weights", **options)
+        self.memory = memory
+        self.memory.seed = self.learner.seed
+        self.fit_epochs, self.fit_batch = fit_epochs, fit_batch
+        self.num_classes = 0
+        self.stale = False
+        self.experience: Experience | None = None
+        self.example: Batch | None = None
+
+    def observe(self, batch: Batch, *, first_pass: bool = True) -> None:
+        """Offer the batch to the memory."""
+        check(batch, self.example)
+        check_range(batch.y.tolist())
+        self._make_room(batch)
+        if first_pass or self.memory.passes == "all":
+            self.memory.write(batch.to(self.learner.device))
+            self.stale = True
+
+    def predict(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
+        """The class of each example, after training on the memory if it has changed and no experience is open."""
+        if self.stale and self.experience is None:
+            self.fit()
+        return self.learner.predict(x, task)
+
+    def begin(self, experience: Experience) -> None:
+        """Nothing happens until ``end``."""
+        if self.experience is not None:
+            raise RuntimeError(f"experience {self.experience.index} is still open: call end() first")
+        self.experience = experience
+
+    def end(self) -> None:
+        """Train on the memory."""
+        if self.experience is None:
+            raise RuntimeError("no experience is open: call begin(experience) first")
+        self.experience = None
+        if self.stale:
+            self.fit()
+
+    def fit(self) -> None:
+        """Train from the initial weights on what is kept."""
+        kept, number = self.memory.contents(), self.learner.num_begun
+        self.learner.begin(Experience(number, ()))
+        for epoch in range(self.fit_epochs):
+            shuffle = generator(self.learner.seed, f"gdumb/order/{number}", epoch)
+            for rows in torch.randperm(len(kept), generator=shuffle).to(kept.y.device).split(self.fit_batch):
+                self.learner.observe(kept.rows(rows))
+        self.learner.end()
+        self.stale = False
+
+    def _make_room(self, batch: Batch) -> None:
+        needed = int(batch.y.max()) + 1
+        if self.example is None:
+            self.example = Batch(torch.zeros_like(batch.x[:1]), batch.y[:1], None if batch.task is None else batch.task[:1] * 0)
+            self.num_classes = needed
+            self.memory.bind({}, self.example.to(self.learner.device), needed)
+        elif needed > self.num_classes:
+            self.num_classes = needed
+            self.memory.grow({}, needed)
+
+    @property
+    def num_updates(self) -> int:
+        """Updates of all trainings."""
+        return self.learner.num_updates
+
+    @property
+    def num_processed(self) -> int:
+        """Examples that went through a training forward."""
+        return self.learner.num_processed
+
+    def admitted(self, task: int | None = None) -> list[int]:
+        """The classes of the last training; those kept, if the next prediction trains first."""
+        if not self.stale or self.experience is not None:
+            return self.learner.admitted(task)
+        kept = self.memory.contents()
+        mine = kept.y if task is None or kept.task is None else kept.y[kept.task == task]
+        return sorted(set(mine.tolist()))
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that the memory holds."""
+        return self.memory.num_bytes
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that the model consists of."""
+        return self.learner.num_parameters
+
+    def state_dict(self) -> dict[str, Any]:
+        """The memory, the last training and whether the memory has changed since."""
+        return {
+            "method": self.name,
+            "learner": self.learner.state_dict(),
+            "memory": dict(self.memory.state_dict()),
+            "num_classes": self.num_classes,
+            "example": self.example and {"x": self.example.x, "task": self.example.task},
+            "stale": self.stale,
+            "experience": self.experience and self.experience.describe(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Counterpart of ``state_dict``."""
+        if "learner" not in state:
+            raise ValueError(f"the state is of method {state.get('method')!r}, this learner's is 'gdumb'")
+        kept = len(state["memory"].get("y", ()))
+        if kept not in (0, self.memory.capacity):
+            raise ValueError(f"the state's memory keeps {kept} exemplars, this learner's {self.memory.capacity}: use memory={kept}")
+        self.learner.load_state_dict(state["learner"])
+        if state["example"] is not None:
+            label = torch.tensor([max(state["num_classes"] - 1, 0)])
+            self.example, self.num_classes = None, 0
+            self._make_room(Batch(state["example"]["x"], label, state["example"]["task"]))
+            self.memory.load_state_dict(state["memory"])
+        self.memory.seed = self.learner.seed
+        self.stale = state["stale"]
+        self.experience = state["experience"] and Experience.described(state["experience"])

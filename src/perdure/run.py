@@ -1,0 +1,149 @@
+"""The one loop: feed a stream to a learner and look at it while it learns."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+from perdure._contract import ContinualLearner
+from perdure._random import generator
+from perdure._records import Batch, Experience
+from perdure.evaluation import Cost, Curve, Evaluator, Record
+from perdure.streams import Stream, cumulative
+
+Progress = Callable[[int, int, str], None]
+TELL_EVERY_SECONDS = 0.1
+LOOKS_PER_EXPERIENCE = 20
+
+
+def run(
+    learner: ContinualLearner,
+    stream: Stream,
+    *,
+    epochs: int = 1,
+    batch_size: int = 32,
+    seed: int = 0,
+    evaluate_every: int | None = None,
+    evaluation_samples: int = 1000,
+    progress: Progress | None = None,
+) -> Record:
+    """Learn ``stream`` with ``learner`` and return what was seen.
+
+    Held-out accuracy on all experiences is measured before learning and after each experience, on all held-out data; and while learning, on
+    ``evaluation_samples`` fixed examples an experience: after every ``evaluate_every`` updates, or (None) after 1, 2, 4, ... updates of each
+    experience and then about 20 times in it, so that the dip at a change is seen; 0 looks at boundaries only.
+    ``seed`` addresses the order of examples and the evaluation samples: equal seeds give every method the same. ``progress(done,
+    total, text)`` is called about ten times a second. Raises ``ValueError`` before learning if learner and stream do not fit.
+    """
+    _check(learner, stream, epochs, batch_size)
+    if learner.data == "so-far":
+        stream = cumulative(stream)
+    watch = _Watch(learner, Evaluator(stream, evaluation_samples, seed), progress, _total(stream, epochs, batch_size))
+    matrix: list[list[float]] = []
+    changes: list[int] = []
+    for experience in stream.experiences:
+        changes.append(watch.updates)
+        if stream.boundaries:
+            learner.begin(experience)
+        if not matrix:
+            matrix.append(watch.matrix_row())
+        looks = _looks(_num_batches(experience, batch_size) * epochs, evaluate_every)
+        for number, (epoch, batch) in enumerate(_feed(experience, epochs, batch_size, seed), start=1):
+            learner.observe(batch, first_pass=epoch == 0)
+            watch.after_update(experience, len(batch), look=number in looks)
+        if stream.boundaries:
+            learner.end()
+        matrix.append(watch.matrix_row())
+    return Record(
+        method=learner.name,
+        seed=seed,
+        data=stream.name,
+        setting=stream.setting,
+        experiences=[e.name or f"experience {e.index + 1}" for e in stream.evaluations],
+        accuracy=matrix,
+        curve=watch.curve,
+        changes=changes,
+        cost=watch.cost(),
+        epochs=epochs,
+        batch_size=batch_size,
+        notes=stream.notes,
+    )
+
+
+class _Watch:
+    """Counts, times and looks; time spent looking is kept apart from time spent learning."""
+
+    def __init__(self, learner: ContinualLearner, evaluator: Evaluator, progress: Progress | None, total: int) -> None:
+        self.learner, self.evaluator, self.progress, self.total = learner, evaluator, progress, total
+        self.curve = Curve([], [])
+        self.updates = self.samples = 0
+        self.evaluation_seconds = 0.0
+        self.started = self.told = time.perf_counter()
+
+    def after_update(self, experience: Experience, size: int, *, look: bool) -> None:
+        self.updates += 1
+        self.samples += size
+        if look:
+            started = time.perf_counter()
+            self.curve.updates.append(self.updates)
+            self.curve.accuracy.append(self.evaluator.look(self.learner))
+            self.evaluation_seconds += time.perf_counter() - started
+        if self.progress is not None:
+            now = time.perf_counter()
+            if now - self.told >= TELL_EVERY_SECONDS or self.updates == self.total:
+                self.told = now
+                self.progress(self.updates, self.total, experience.name)
+
+    def matrix_row(self) -> list[float]:
+        started = time.perf_counter()
+        row = self.evaluator.matrix_row(self.learner)
+        self.evaluation_seconds += time.perf_counter() - started
+        return row
+
+    def cost(self) -> Cost:
+        return Cost(
+            train_seconds=time.perf_counter() - self.started - self.evaluation_seconds,
+            evaluation_seconds=self.evaluation_seconds,
+            updates=self.learner.num_updates,
+            samples=self.samples,
+            processed=self.learner.num_processed,
+            memory_bytes=self.learner.memory_bytes,
+            parameters=self.learner.num_parameters,
+        )
+
+
+def _check(learner: ContinualLearner, stream: Stream, epochs: int, batch_size: int) -> None:
+    if epochs < 1 or batch_size < 1:
+        raise ValueError(f"epochs={epochs}, batch_size={batch_size}: both must be at least 1")
+    if not stream.boundaries and learner.needs_boundaries:
+        raise ValueError(f"{learner.name or 'this learner'} needs boundaries between experiences, and a {stream.setting} stream shows none")
+    if not stream.boundaries and epochs > 1:
+        raise ValueError(f"epochs={epochs}: a {stream.setting} stream is seen once; use epochs=1")
+
+
+def _feed(experience: Experience, epochs: int, batch_size: int, seed: int) -> Iterator[tuple[int, Batch]]:
+    assert experience.data is not None
+    for epoch in range(epochs):
+        for batch in experience.data.batches(batch_size, generator(seed, f"order/{experience.index}", epoch)):
+            yield epoch, batch
+
+
+def _num_batches(experience: Experience, batch_size: int) -> int:
+    assert experience.data is not None
+    return math.ceil(len(experience.data) / batch_size)
+
+
+def _total(stream: Stream, epochs: int, batch_size: int) -> int:
+    return sum(_num_batches(e, batch_size) for e in stream.experiences) * epochs
+
+
+def _looks(updates: int, every: int | None) -> frozenset[int]:
+    """After which updates of an experience to look."""
+    if every == 0:
+        return frozenset()
+    if every is not None:
+        return frozenset(range(every, updates + 1, every))
+    regular = range(max(1, updates // LOOKS_PER_EXPERIENCE), updates + 1, max(1, updates // LOOKS_PER_EXPERIENCE))
+    early = (2**i for i in range(updates.bit_length()) if 2**i <= updates)
+    return frozenset(early) | frozenset(regular) | {updates}

@@ -1,0 +1,67 @@
+"""Cross entropy over the classes that may answer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+from perdure._part import Part
+from perdure._records import Draw, Segment, Step
+from perdure.functional.masking import cross_entropy, occurring
+
+Over = Literal["seen", "experience", "batch", "head"]
+
+
+class CrossEntropy(Part):
+    """``weight`` times the mean cross entropy of the current batch, of drawn exemplars, or of both as one.
+
+    ``draws`` are the exemplars it is taken over; ``current`` says whether the incoming batch belongs to it (by default only where no
+    draw is given). ``over`` is the set that the softmax runs over: all classes ``seen`` so far; those of the ``experience`` (needs
+    boundaries); those that occur in the ``batch``, as ER-ACE does; or the whole ``head``, with rows whose class has not come yet, as the
+    published codes that know the number of classes do. Where tasks are told, each example's softmax runs over the classes of
+    its task.
+    """
+
+    def __init__(
+        self,
+        *draws: Draw,
+        current: bool | None = None,
+        weight: float = 1.0,
+        over: Over = "seen",
+        label_smoothing: float = 0.0,
+        name: str | None = None,
+    ) -> None:
+        with_current = not draws if current is None else current
+        self.segments = (("current",) if with_current else ()) + tuple(draw.name for draw in draws)
+        super().__init__(f"CrossEntropy({', '.join(self.segments)})" if name is None else name)
+        if not self.segments:
+            raise ValueError("CrossEntropy over nothing: give it a draw, or current=True")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing={label_smoothing}: choose a value in [0, 1)")
+        self.draws = draws
+        self.weight = weight
+        self.over = over
+        self.label_smoothing = label_smoothing
+
+    def loss(self, step: Step) -> Tensor | None:
+        """None while memory has nothing to draw."""
+        segment = step.gather(self.segments)
+        if segment is None:
+            return None
+        allowed = self._allowed(step, segment)
+        mean = cross_entropy(segment.output.logits, segment.batch.y, allowed, self.label_smoothing).mean()
+        return mean if self.weight == 1.0 else self.weight * mean
+
+    def _allowed(self, step: Step, segment: Segment) -> Tensor | None:
+        if step.tasks is not None and segment.batch.task is not None:
+            return step.tasks[segment.batch.task]
+        if self.over == "seen":
+            return None if step.all_seen else step.seen
+        if self.over == "head":
+            return None
+        if self.over == "batch":
+            return occurring(segment.batch.y, len(step.seen))
+        if step.experience is None:
+            raise ValueError('CrossEntropy(over="experience") needs begin(experience) before the first batch; or choose over="seen"')
+        return step.classes
