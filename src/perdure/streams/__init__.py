@@ -1,6 +1,32 @@
 """Streams: data in the order in which it is learnt."""
 
+from perdure.streams._blurry import blurry, repetition
+from perdure.streams._classes import class_incremental, task_incremental
 from perdure.streams._data import ArrayData, ConcatData, IndexedData
+from perdure.streams._dataset import DatasetData
+from perdure.streams._derived import cumulative, task_free
+from perdure.streams._domains import domain_incremental, split_by_domain
 from perdure.streams._stream import SETTINGS, Stream
+from perdure.streams._time import time_ordered
+from perdure.streams._transforms import NamedTransform, permuted, rotated
 
-__all__ = ["SETTINGS", "ArrayData", "ConcatData", "IndexedData", "Stream"]
+__all__ = [
+    "SETTINGS",
+    "ArrayData",
+    "ConcatData",
+    "DatasetData",
+    "IndexedData",
+    "NamedTransform",
+    "Stream",
+    "blurry",
+    "class_incremental",
+    "cumulative",
+    "domain_incremental",
+    "permuted",
+    "repetition",
+    "rotated",
+    "split_by_domain",
+    "task_free",
+    "task_incremental",
+    "time_ordered",
+]

@@ -70,25 +70,34 @@ class IndexedData(ABC):
         return self._cut(order, size)
 
     def _cut(self, order: Tensor, size: int) -> Iterator[Batch]:
-        for positions in torch.split(order, self._chunk(size)):
+        chunks = torch.split(order[size:], self._chunk(size)) if len(order) > size else ()
+        for positions in (order[:size], *chunks):  # the first batch by itself: often no other is asked for
             chunk = self.take(positions)
             tasks = None if chunk.task is None else torch.split(chunk.task, size)
             for i, (x, y) in enumerate(zip(torch.split(chunk.x, size), torch.split(chunk.y, size), strict=True)):
                 yield Batch(x, y, None if tasks is None else tasks[i])
 
-    def select(self, positions: Tensor, *, task: int | None = None, transform: Transform | None = None) -> Self:
-        """The examples at ``positions`` as a view, told as ``task``, seen through one more ``transform`` if given."""
+    def select(self, positions: Tensor) -> Self:
+        """The examples at ``positions``, as a view."""
         view = copy.copy(self)
         positions = _rows(positions, len(self))
         view._index = positions if self._index is None else self._index[positions]
-        if task is not None:
-            view._tasks = _constant(task, len(self._y))
-        if transform is not None:
-            view._transform = transform if self._transform is None else _Then(self._transform, transform)
+        return view
+
+    def told(self, task: int | None) -> Self:
+        """The same examples, each told as of ``task``; as they are if it is None."""
+        view = copy.copy(self)
+        view._tasks = self._tasks if task is None else constant(task, len(self._y))
+        return view
+
+    def through(self, transform: Transform) -> Self:
+        """The same examples, seen through one more ``transform``."""
+        view = copy.copy(self)
+        view._transform = transform if self._transform is None else _Then(self._transform, transform)
         return view
 
     def relabel(self, mapping: Tensor) -> Self:
-        """A view of the same examples in which class c is called ``mapping[c]``: (C,) int64."""
+        """The same examples, class c called ``mapping[c]``: (C,) int64."""
         view = copy.copy(self)
         view._y = mapping[self._y]
         return view
@@ -115,11 +124,11 @@ class ArrayData(IndexedData):
         labels = read_labels(y)
         if len(self._x) != len(labels):
             raise ValueError(f"x has {len(self._x)} rows but y has {len(labels)}: give one label for each example")
-        super().__init__(labels, None if task is None else _constant(task, len(labels)), index, transform)
+        super().__init__(labels, None if task is None else constant(task, len(labels)), index, transform)
 
     def _fetch(self, rows: Tensor) -> Tensor:
         if isinstance(self._x, Tensor):
-            return self._x[rows]
+            return self._x.index_select(0, rows.to(self._x.device))
         return torch.from_numpy(self._x[rows.numpy()])
 
     def _chunk(self, size: int) -> int:
@@ -171,20 +180,21 @@ class _Then:
         return self.second(self.first(x))
 
 
-def read_labels(y: Any) -> Tensor:
+def read_labels(y: Any, what: str = "y") -> Tensor:
     """``y`` as (N,) int64, or ``ValueError`` naming the remedy where it is not a list of integers from 0."""
-    remedy = "number the classes 0..C-1, for instance by numpy.unique(y, return_inverse=True)[1]"
+    remedy = f"number them from 0, for instance by numpy.unique({what}, return_inverse=True)[1]"
     found = y if isinstance(y, Tensor) else np.asarray(y)
     if found.ndim != 1:
-        raise ValueError(f"y has shape {tuple(found.shape)}: give one class number for each example, shape (N,)")
-    floating = (
-        found.is_floating_point() or found.is_complex() if isinstance(found, Tensor) else found.dtype.kind not in "iub"
-    )
-    if floating and len(found):
-        raise ValueError(f"y has dtype {found.dtype}, not an integer one: {remedy}")
+        raise ValueError(f"{what} has shape {tuple(found.shape)}: give one integer for each example, shape (N,)")
+    if isinstance(found, Tensor):
+        whole = not (found.is_floating_point() or found.is_complex())
+    else:
+        whole = found.dtype.kind in "iub"
+    if not whole:
+        raise ValueError(f"{what} has dtype {found.dtype}, integers are wanted: {remedy}")
     labels = found.cpu().long() if isinstance(found, Tensor) else torch.from_numpy(found.astype(np.int64))
     if len(labels) and int(labels.min()) < 0:
-        raise ValueError(f"y holds the negative label {int(labels.min())}: {remedy}")
+        raise ValueError(f"{what} holds the negative number {int(labels.min())}: {remedy}")
     return labels
 
 
@@ -218,7 +228,7 @@ def _rows(index: Any, length: int) -> Tensor:
     return rows
 
 
-def _constant(value: int, length: int) -> Tensor:
+def constant(value: int, length: int) -> Tensor:
     return torch.tensor(value).expand(length)
 
 

@@ -1,0 +1,98 @@
+"""Examples of a PyTorch map-style dataset, fetched when they are wanted."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from perdure.streams._data import IndexedData, Transform, constant, read_labels
+
+
+class MapDataset(Protocol):
+    """What PyTorch calls a map-style dataset: a length, and an item ``(x, y)`` at each of 0..length-1."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+class DatasetData(IndexedData):
+    """Examples of a map-style dataset whose items are ``(x, y)``: fetched batch by batch, never held.
+
+    x may be a tensor or an array (kept as it is), a grey or RGB PIL image (becomes (C, H, W) uint8) or a number; y an
+    integer from 0. The labels must be known up front: give ``targets``, one for each item of the dataset, if you have
+    them; otherwise every item (of ``index``) is fetched once here, which costs one pass over the data. ``task``,
+    ``index`` and ``transform`` are as in ``ArrayData``.
+
+    Raises ``ValueError`` where an item is not a pair, a label no integer, or items differ in shape.
+
+    >>> pairs = [(torch.zeros(3), 0), (torch.ones(3), 1)]
+    >>> next(DatasetData(pairs).batches(2)).x.sum(1).tolist()
+    [0.0, 3.0]
+    """
+
+    def __init__(
+        self,
+        dataset: MapDataset,
+        *,
+        targets: Any = None,
+        task: int | None = None,
+        index: Any = None,
+        transform: Transform | None = None,
+    ) -> None:
+        self._dataset = dataset
+        n = len(dataset)
+        labels = read_labels(self._read(n, index) if targets is None else targets)
+        if len(labels) != n:
+            raise ValueError(f"targets has {len(labels)} labels but the dataset {n} items: give one for each")
+        super().__init__(labels, None if task is None else constant(task, n), index, transform)
+
+    def _read(self, n: int, index: Any) -> Tensor:
+        labels = torch.zeros(n, dtype=torch.int64)
+        for row in range(n) if index is None else torch.as_tensor(index).tolist():
+            label = self._item(row)[1]
+            try:
+                labels[row] = operator.index(label)
+            except TypeError:
+                raise ValueError(f"item {row} has the label {label!r}: give integers from 0 (or targets=)") from None
+        return labels
+
+    def _item(self, row: int) -> tuple[Any, Any]:
+        item = self._dataset[row]
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            raise ValueError(f"item {row} of the dataset is a {type(item).__name__}: it must be a pair (x, y)")
+        return item[0], item[1]
+
+    def _fetch(self, rows: Tensor) -> Tensor:
+        items = [as_tensor(self._item(row)[0]) for row in rows.tolist()]
+        shapes = {tuple(item.shape) for item in items}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"items differ in shape ({sorted(shapes)[:3]}): resize them in the dataset's own transform"
+            )
+        return torch.stack(items)
+
+    def _chunk(self, size: int) -> int:
+        return size
+
+
+def as_tensor(x: Any) -> Tensor:
+    """One item's x as a tensor; a PIL image as (C, H, W) uint8."""
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(x, np.ndarray):
+        return torch.from_numpy(np.array(x))
+    if isinstance(x, (int, float)):
+        return torch.tensor(x)
+    from PIL.Image import Image
+
+    if not isinstance(x, Image):
+        raise ValueError(f"x is a {type(x).__name__}: give a tensor, an array, a PIL image or a number")
+    if x.mode not in ("L", "RGB"):
+        raise ValueError(f"image of mode {x.mode}: convert('L') or convert('RGB') it in the dataset's own transform")
+    pixels = torch.from_numpy(np.array(x))
+    return pixels.unsqueeze(0) if x.mode == "L" else pixels.permute(2, 0, 1)
