@@ -16,7 +16,6 @@ from torch import Tensor
 from perdure._records import Batch
 
 Transform = Callable[[Tensor], Tensor]
-CHUNK_BYTES = 8 << 20  # what is gathered at once, at most, before it is cut into batches
 
 
 class IndexedData(ABC):
@@ -117,6 +116,8 @@ class ArrayData(IndexedData):
     ([[[4, 5]], [[0, 1]]], 2)
     """
 
+    chunk_bytes = 8 << 20  # what is gathered at once, at most, before it is cut into batches
+
     def __init__(
         self, x: Any, y: Any, *, task: int | None = None, index: Any = None, transform: Transform | None = None
     ) -> None:
@@ -133,7 +134,7 @@ class ArrayData(IndexedData):
 
     def _chunk(self, size: int) -> int:
         example_bytes = math.prod(self._x.shape[1:]) * self._x.dtype.itemsize
-        return size * max(1, CHUNK_BYTES // max(1, size * example_bytes))
+        return size * max(1, self.chunk_bytes // max(1, size * example_bytes))
 
 
 class ConcatData(IndexedData):
