@@ -20,11 +20,12 @@ def cached(name: str, files: tuple[Path, ...], decode: Callable[[], tuple[Pair, 
     A cache that cannot be written, or that holds something unreadable, costs time and nothing else.
     """
     path = cache_dir() / "decoded" / f"{name}-{_digest(files)}.npz"
-    with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(path) as kept:
+    unreadable = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+    with suppress(*unreadable), path.open("rb") as file, np.load(file) as kept:
         return (kept["train_x"], kept["train_y"]), (kept["test_x"], kept["test_y"])
     (train_x, train_y), (test_x, test_y) = pairs = decode()
-    with suppress(OSError), written_beside(path) as file:
-        np.savez(file, train_x=train_x, train_y=train_y, test_x=test_x, test_y=test_y)
+    with suppress(OSError), written_beside(path) as beside:
+        np.savez(beside, train_x=train_x, train_y=train_y, test_x=test_x, test_y=test_y)
     return pairs
 
 

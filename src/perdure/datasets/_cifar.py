@@ -85,8 +85,9 @@ def _rows(path: Path | str, file: IO[bytes]) -> Pair:
     try:
         table, labels, names = (content[key] for key in (b"data", b"fine_labels", b"filenames"))
         order = sorted(range(len(names)), key=lambda row: (labels[row], names[row]))
-        if not isinstance(table, ByteTable) or not len(labels) == len(names) == len(table.values):
-            raise damaged(path, "images, labels and file names do not match")
-        return table.values.reshape(-1, 3, SIDE, SIDE)[order], np.array(labels, np.int64)[order]
+        y = np.array(labels, np.int64)[order]
     except (LookupError, TypeError, OverflowError) as fault:
         raise damaged(path, f"not a CIFAR-100 file: {fault!r}") from fault
+    if not isinstance(table, ByteTable) or table.values.shape != (len(order), 3 * SIDE * SIDE):
+        raise damaged(path, f"not a CIFAR-100 file: no table of {len(order)} images")
+    return table.values.reshape(-1, 3, SIDE, SIDE)[order], y
