@@ -9,18 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-
 MAX_CLASSES = 65_536
 
 
 def check_range(labels: Sequence[int]) -> None:
     """Raise unless every label can be a class number: a wild one would make the head grow without bound."""
     if min(labels) < 0 or max(labels) >= MAX_CLASSES:
-        raise ValueError(f"labels {min(labels)} to {max(labels)} found: number the classes 0, 1, 2, ... below {MAX_CLASSES}")
+        raise ValueError(
+            f"labels {min(labels)} to {max(labels)} found: number the classes 0, 1, 2, ... below {MAX_CLASSES}"
+        )
 
 
 class Classes:
-    """The masks ``seen`` (C,) and ``tasks`` (T, C) on the learner's device, with copies in main memory for looking things up."""
+    """The masks ``seen`` (C,) and ``tasks`` (T, C) on the learner's device, with copies in main memory for looking
+    things up.
+    """
 
     def __init__(self, capacity: int, told: bool, device: torch.device) -> None:
         self.device = device
@@ -29,7 +32,10 @@ class Classes:
         self._publish()
 
     def missing(self, y: Tensor, task: Tensor | None) -> bool:
-        """Whether a label of ``y`` (in main memory) has not been admitted, to its task where tasks are told. Raises on negative labels."""
+        """Whether a label of ``y`` (in main memory) has not been admitted, to its task where tasks are told.
+
+        Raises on negative labels.
+        """
         labels = y.numpy()
         if labels.min() < 0 or labels.max() >= len(self._seen):
             check_range(labels.tolist())

@@ -11,13 +11,14 @@ from perdure._records import Batch, Experience, Step
 
 
 class ContinualLearner(Protocol):
-    """Whatever keeps these promises can be run, saved, checked and compared. ``Learner`` does; so may an algorithm of its own."""
+    """Whatever keeps these promises can be run, saved, checked and compared.
+
+    ``Learner`` does; so may an algorithm of its own.
+    """
 
     name: str
     data: Literal["experience", "so-far"]
     """Which data ``run`` is to feed: the present experience's, or those of all experiences so far."""
-    num_updates: int
-    num_processed: int
 
     def observe(self, batch: Batch, *, first_pass: bool = True) -> Step | None:
         """Learn from a batch."""
@@ -45,6 +46,16 @@ class ContinualLearner(Protocol):
 
     def admitted(self, task: int | None = None) -> list[int]:
         """The classes that ``predict`` may answer (for ``task``); empty if nothing was learnt."""
+        ...
+
+    @property
+    def num_updates(self) -> int:
+        """Optimizer steps done."""
+        ...
+
+    @property
+    def num_processed(self) -> int:
+        """Examples that went through a training forward, exemplars included."""
         ...
 
     @property

@@ -11,14 +11,20 @@ from perdure._records import Batch
 
 
 def check(batch: Batch, example: Batch | None) -> None:
-    """Raise ``ValueError`` (or ``TypeError``) if ``batch`` is malformed or differs in kind from ``example``, the first one learnt."""
+    """Raise ``ValueError`` (or ``TypeError``) if ``batch`` is malformed or differs in kind from ``example``, the first
+    one learnt.
+    """
     if not isinstance(batch, Batch):
         raise TypeError(f"expected a perdure.Batch, found {type(batch).__name__}: wrap it, Batch(x, y)")
     x, y, task = batch.x, batch.y, batch.task
     if not isinstance(x, Tensor) or not isinstance(y, Tensor):
-        raise TypeError(f"Batch.x and .y must be tensors, found {type(x).__name__} and {type(y).__name__}: use torch.as_tensor")
+        raise TypeError(
+            f"Batch.x and .y must be tensors, found {type(x).__name__} and {type(y).__name__}: use torch.as_tensor"
+        )
     if y.dtype != torch.int64 or y.dim() != 1:
-        raise ValueError(f"labels must be (B,) int64, found {tuple(y.shape)} {y.dtype}: convert with y.long().flatten()")
+        raise ValueError(
+            f"labels must be (B,) int64, found {tuple(y.shape)} {y.dtype}: convert with y.long().flatten()"
+        )
     if x.dim() < 2 or x.shape[0] != y.shape[0]:
         raise ValueError(f"x must be (B, ...) with one label each, found x {tuple(x.shape)} and {y.shape[0]} labels")
     if not y.shape[0]:
@@ -42,7 +48,10 @@ def _check_kind(batch: Batch, example: Batch) -> None:
 
 
 def check_finite(x: Tensor) -> None:
-    """Raise if floating ``x`` holds NaN or infinity. Looks at data in main memory only: on a device it would stall the queue."""
+    """Raise if floating ``x`` holds NaN or infinity.
+
+    Looks at data in main memory only: on a device it would stall the queue.
+    """
     if x.device.type != "cpu" or not x.is_floating_point():
         return
     if math.isfinite(x.sum().item()) or bool(torch.isfinite(x).all()):

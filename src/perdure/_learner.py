@@ -11,11 +11,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from perdure._classes import Classes, check_range
+from perdure._composition import check_fits, check_optimizer, unique_draws, with_memories
 from perdure._gate import check, check_finite
 from perdure._growth import options, replace_parameters, restart, restore
 from perdure._part import Part
 from perdure._random import addressed_default, generator
-from perdure._records import Batch, Draw, Experience, Output, Segment, Step, join_batches
+from perdure._records import Batch, Experience, Output, Segment, Step, join_batches
 from perdure.memory import Memory
 from perdure.nn import Model, Whole
 
@@ -26,14 +27,16 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]
 class Learner:
     """A model that keeps learning, made of parts.
 
-    ``model``: a ``perdure.nn.Model``, or any module that returns logits. ``optimizer``: an optimizer over the model's parameters, or a
-    function that makes one from them. ``parts``: terms, penalties, constraints and memories; a memory that a draw names belongs to them.
+    ``model``: a ``perdure.nn.Model``, or any module that returns logits. ``optimizer``: an optimizer over the model's
+    parameters, or a function that makes one from them. ``parts``: terms, penalties, constraints and memories; a memory
+    that a draw names belongs to them.
 
-    ``forward="joint"`` puts the current batch and all draws through the model together, ``"separate"`` one after the other, where batch
-    statistics must not mix. ``augment(x, generator)`` changes each segment before the forward; memories keep what came. ``scheduler`` makes a
-    learning-rate scheduler from the optimizer; it steps at every update. ``restart`` says what begins anew with each experience after the
-    first: the ``optimizer`` (state, learning rate, schedule), the ``weights`` too, or nothing (``never``). ``data="so-far"`` asks
-    ``run`` for the data of all experiences so far instead of the present one's.
+    ``forward="joint"`` puts the current batch and all draws through the model together, ``"separate"`` one after the
+    other, where batch statistics must not mix. ``augment(x, generator)`` changes each segment before the forward;
+    memories keep what came. ``scheduler`` makes a learning-rate scheduler from the optimizer; it steps at every update.
+    ``restart`` says what begins anew with each experience after the first: the ``optimizer`` (state, learning rate,
+    schedule), the ``weights`` too, or nothing (``never``). ``data="so-far"`` asks ``run`` for the data of all
+    experiences so far instead of the present one's.
 
     >>> import torch, perdure
     >>> from perdure.terms import CrossEntropy
@@ -61,9 +64,9 @@ class Learner:
         self.model: Model = model if isinstance(model, Model) else Whole(model)
         self.model.train()
         self.optimizer = optimizer if isinstance(optimizer, Optimizer) else optimizer(self.model.parameters())
-        _check_optimizer(self.optimizer, self.model)
-        self.parts = _with_memories(parts)
-        self.draws = _unique_draws(self.parts)
+        check_optimizer(self.optimizer, self.model)
+        self.parts = with_memories(parts)
+        self.draws = unique_draws(self.parts)
         self.seed = seed
         self.joint = forward == "joint"
         self.augment = augment
@@ -87,15 +90,13 @@ class Learner:
         self._bind_phases()
         self._set_seed(seed)
 
-    # ---- the step -------------------------------------------------------------------------------------------------------------
-
     def observe(self, batch: Batch, *, first_pass: bool = True) -> Step:
         """Learn from ``batch``: one update. ``first_pass=False`` says that it was learnt from before.
 
         Raises ``ValueError`` before anything is changed if the batch is malformed.
         """
         step = self.forward(batch, first_pass=first_pass)
-        step.loss.backward()
+        torch.autograd.backward(step.loss)
         self.shape_gradients(step)
         self.optimizer.step()
         self.after_step(step)
@@ -130,7 +131,9 @@ class Learner:
             if loss is not None:
                 step.losses[part.name] = loss
         if not step.losses:
-            raise ValueError("no part gave a loss for this batch: add a term over the current batch, such as CrossEntropy()")
+            raise ValueError(
+                "no part gave a loss for this batch: add a term over the current batch, such as CrossEntropy()"
+            )
         for part in self._phases["reference"]:
             reference = part.reference(step)
             if reference is not None:
@@ -158,8 +161,6 @@ class Learner:
         self.num_updates += 1
         self.num_processed += sum(len(s.batch) for s in step.segments.values())
 
-    # ---- answers ----------------------------------------------------------------------------------------------------------------
-
     def predict(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
         """The most likely admitted class of each example, (B,) int64; among those of ``task`` where tasks are told."""
         return self.logits(x, task).argmax(1)
@@ -169,7 +170,9 @@ class Learner:
         if self._classes is None or self.example is None:
             raise RuntimeError("nothing has been learnt yet: observe a batch first")
         if x.shape[1:] != self.example.x.shape[1:]:
-            raise ValueError(f"examples of shape {tuple(x.shape[1:])}, but this learner learns {tuple(self.example.x.shape[1:])}")
+            raise ValueError(
+                f"examples of shape {tuple(x.shape[1:])}, but this learner learns {tuple(self.example.x.shape[1:])}"
+            )
         check_finite(x)
         allowed = self._classes.seen
         if task is not None:
@@ -188,8 +191,6 @@ class Learner:
     def admitted(self, task: int | None = None) -> list[int]:
         """The classes admitted so far (to ``task``)."""
         return [] if self._classes is None else self._classes.admitted(task)
-
-    # ---- boundaries -------------------------------------------------------------------------------------------------------------
 
     def begin(self, experience: Experience) -> None:
         """An experience begins: its classes are admitted. Optional; task-free streams never say."""
@@ -222,8 +223,6 @@ class Learner:
         """Whether a part (or ``restart``, or ``data``) is wrong on a stream that does not say where experiences end."""
         return self.restart != "never" or self.data == "so-far" or any(part.needs_boundaries for part in self.parts)
 
-    # ---- figures ----------------------------------------------------------------------------------------------------------------
-
     @property
     def memory_bytes(self) -> int:
         """Bytes that memories hold."""
@@ -238,8 +237,6 @@ class Learner:
     def device(self) -> torch.device:
         """Where the model is."""
         return next(self.model.parameters()).device
-
-    # ---- state ------------------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """Everything: tensors, numbers and strings only. ``perdure.save`` writes it to files."""
@@ -264,7 +261,11 @@ class Learner:
 
         Raises ``ValueError`` naming both sides, before anything is changed, if they do not fit.
         """
-        self._check_fits(state)
+        check_fits(self.parts, self.model, state)
+        if (self.scheduler is None) != (state["scheduler"] is None):
+            raise ValueError(
+                "only one of the state and this learner has a learning-rate scheduler: build it with the same one"
+            )
         if state["example"] is not None:
             x, task = state["example"]["x"], state["example"]["task"]
             if self._classes is None:
@@ -285,27 +286,6 @@ class Learner:
         self.experience = state["experience"] and Experience.described(state["experience"])
         if self.experience is not None and self._classes is not None:
             self._experience_mask = self._classes.mask(self.experience.classes)
-
-    def _check_fits(self, state: Mapping[str, Any]) -> None:
-        mine, saved = sorted(part.name for part in self.parts), sorted(state["parts"])
-        if mine != saved:
-            raise ValueError(f"the state is of a learner made of {', '.join(saved)}; this one is made of {', '.join(mine)}")
-        here = {name: tuple(value.shape) for name, value in self.model.state_dict().items()}
-        there = {name: tuple(value.shape) for name, value in state["model"].items()}
-        capacity = self.model.capacity
-        for name in sorted(here.keys() | there.keys()):
-            a, b = here.get(name), there.get(name)
-            grows = a and b and a[1:] == b[1:] and a[0] == capacity <= b[0]
-            if a != b and not grows:
-                raise ValueError(f"the state's model has {name} of shape {b}, this learner's has {a}: build it with the same model")
-        for part in self.parts:
-            if isinstance(part, Memory) and len(state["parts"][part.name].get("y", ())) not in (0, part.capacity):
-                found = len(state["parts"][part.name]["y"])
-                raise ValueError(f"the state's {part.name} keeps {found} exemplars, this learner's {part.capacity}: use memory={found}")
-        if (self.scheduler is None) != (state["scheduler"] is None):
-            raise ValueError("only one of the state and this learner has a learning-rate scheduler: build it with the same scheduler=")
-
-    # ---- inside -----------------------------------------------------------------------------------------------------------------
 
     def _bind_phases(self) -> None:
         phases = ("loss", "reference", "transform", "after_step", "after_experience")
@@ -341,7 +321,9 @@ class Learner:
         with torch.no_grad():
             output = self.model(x)
         self.model.train()
-        self.example = Batch(torch.zeros_like(x), batch.y[:1].to(self.device), None if batch.task is None else batch.task[:1] * 0)
+        self.example = Batch(
+            torch.zeros_like(x), batch.y[:1].to(self.device), None if batch.task is None else batch.task[:1] * 0
+        )
         stored = {"logits": output.logits} | ({} if output.features is None else {"features": output.features})
         self._classes = Classes(self.model.capacity, batch.task is not None, self.device)
         example = Batch(self.example.x, self.example.y, self.example.task, stored)
@@ -391,12 +373,13 @@ class Learner:
         with addressed_default(self.seed, "forward", self.num_updates):
             if len(batches) == 1 or not self.joint:
                 return {name: Segment(batch, self.model(inputs[name])) for name, batch in batches.items()}, None
-            output: Output = self.model(torch.cat(list(inputs.values())))
+            x = torch.cat(list(inputs.values()))
+            output: Output = self.model(x)
         segments, start = {}, 0
         for name, batch in batches.items():
             segments[name] = Segment(batch, output.rows(start, start + len(batch)))
             start += len(batch)
-        return segments, Segment(join_batches(list(batches.values())), output)
+        return segments, Segment(join_batches(list(batches.values()), x if self.augment is None else None), output)
 
     def _augmented(self, name: str, x: Tensor) -> Tensor:
         return x if self.augment is None else self.augment(x, generator(self.seed, f"augment/{name}", self.num_updates))
@@ -404,34 +387,3 @@ class Learner:
     def _gradient(self, loss: Tensor) -> list[Tensor]:
         grads = torch.autograd.grad(loss, self._trainable, retain_graph=True, allow_unused=True)
         return [torch.zeros_like(p) if g is None else g for p, g in zip(self._trainable, grads, strict=True)]
-
-
-def _check_optimizer(optimizer: Optimizer, model: nn.Module) -> None:
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    forgotten = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in held]
-    if forgotten:
-        raise ValueError(
-            f"the optimizer does not hold {', '.join(forgotten[:3])}{' and more' if len(forgotten) > 3 else ''}: build it from the "
-            "parameters of the very model given here, or pass a function such as lambda params: torch.optim.SGD(params, lr=0.1)"
-        )
-
-
-def _with_memories(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts, each memory that a draw names among them; names must differ."""
-    everyone = list(parts)
-    for part in parts:
-        everyone += [draw.memory for draw in part.draws if not any(draw.memory is p for p in everyone)]
-    names = [part.name for part in everyone]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"two parts are called {name}: tell them apart with name=")
-    return tuple(everyone)
-
-
-def _unique_draws(parts: Iterable[Part]) -> tuple[Draw, ...]:
-    draws: dict[str, Draw] = {}
-    for draw in (draw for part in parts for draw in part.draws):
-        if draws.setdefault(draw.name, draw) != draw:
-            raise ValueError(f"two different draws are called {draw.name!r}: share one Draw, or choose another name=")
-    return tuple(draws[name] for name in sorted(draws))
-

@@ -4,8 +4,9 @@ A learner is a list of parts around a model and an optimizer. Each step runs the
 
     batch -> admit -> draw -> ONE forward -> loss, reference -> backward -> transform -> optimizer -> after_step
 
-``loss`` and ``reference`` only read. ``transform`` edits gradients in place. ``after_step`` and ``after_experience`` write, and write
-only the part's own buffers. What a part does not override costs nothing: the learner binds the overridden phases once.
+``loss`` and ``reference`` only read. ``transform`` edits gradients in place. ``after_step`` and ``after_experience``
+write, and write only the part's own buffers. What a part does not override costs nothing: the learner binds the
+overridden phases once.
 
 >>> import torch
 >>> from perdure import Part, Step
@@ -54,8 +55,11 @@ class Part(nn.Module):
         self.name = type(self).__name__ if name is None else name
 
     def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
-        """Allocate buffers. ``params`` are the trainable parameters, ``example`` one example with the fields a memory is to keep
-        in ``example.stored``, ``num_classes`` the head's capacity."""
+        """Allocate buffers.
+
+        ``params`` are the trainable parameters, ``example`` one example with the fields a memory is to keep in
+        ``example.stored``, ``num_classes`` the head's capacity.
+        """
 
     def grow(self, params: Mapping[str, Tensor], num_classes: int) -> None:
         """The head's capacity is now ``num_classes``: enlarge what is shaped by classes or by the head's parameters."""
@@ -69,7 +73,10 @@ class Part(nn.Module):
         raise NotImplementedError
 
     def transform(self, grads: Sequence[Tensor], reference: Sequence[Tensor] | None) -> None:
-        """Edit the gradients in place. Both lists follow the order of ``params``; ``reference`` is this part's, if it gave one."""
+        """Edit the gradients in place.
+
+        Both lists follow the order of ``params``; ``reference`` is this part's, if it gave one.
+        """
         raise NotImplementedError
 
     def after_step(self, step: Step) -> None:

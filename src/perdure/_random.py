@@ -26,7 +26,8 @@ def generator(seed: int, name: str, step: int = 0) -> torch.Generator:
 
 @contextmanager
 def addressed_default(seed: int, name: str, step: int = 0) -> Iterator[None]:
-    """Run code that draws from PyTorch's global CPU generator (dropout, ``nn.Linear``'s initialisation) on an addressed stream.
+    """Run code that draws from PyTorch's global CPU generator (dropout, ``nn.Linear``'s initialisation) on an addressed
+    stream.
 
     The global generator is left as it was found.
     """

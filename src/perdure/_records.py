@@ -21,9 +21,8 @@ NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 class Batch:
     """Examples with their labels.
 
-    ``x``: (B, ...) any dtype that the model takes. ``y``: (B,) int64, the class number. ``task``: (B,) int64 or None where tasks are
-    not told. ``stored``: what a memory kept beside each exemplar, for instance ``logits`` (B, C).
-    """
+    ``x``: (B, ...) any dtype that the model takes. ``y``: (B,) int64, the class number. ``task``: (B,) int64 or None
+    where tasks are not told. ``stored``: what a memory kept beside each exemplar, for instance ``logits`` (B, C)."""
 
     x: Tensor
     y: Tensor
@@ -40,7 +39,6 @@ class Batch:
         task = None if self.task is None else self.task.to(device)
         return Batch(self.x.to(device), self.y.to(device), task, {k: v.to(device) for k, v in self.stored.items()})
 
-
     def rows(self, index: Tensor) -> Batch:
         """The examples at ``index`` (K,) int64."""
         task = None if self.task is None else self.task[index]
@@ -53,13 +51,19 @@ class Data(Protocol):
     def __len__(self) -> int: ...
 
     def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
-        """Each example once, ``size`` at a time (the last batch may be shorter): in stored order, or shuffled by ``generator``."""
+        """Each example once, ``size`` at a time (the last batch may be shorter):
+
+        in stored order, or shuffled by ``generator``.
+        """
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Experience:
-    """The data between two boundaries. ``classes`` are those that occur in it; ``task`` is its number where tasks are told."""
+    """The data between two boundaries.
+
+    ``classes`` are those that occur in it; ``task`` is its number where tasks are told.
+    """
 
     index: int
     classes: tuple[int, ...]
@@ -79,7 +83,10 @@ class Experience:
 
 @dataclass(frozen=True)
 class Draw:
-    """A wish: ``size`` exemplars of ``memory`` at each step, known to parts by ``name``. Equal draws are served once."""
+    """A wish:
+
+    ``size`` exemplars of ``memory`` at each step, known to parts by ``name``. Equal draws are served once.
+    """
 
     name: str
     memory: Memory
@@ -96,7 +103,10 @@ class Draw:
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """What the model says: ``logits`` (B, C) over its whole head, ``features`` (B, D) or None, ``aux`` for anything more."""
+    """What the model says:
+
+    ``logits`` (B, C) over its whole head, ``features`` (B, D) or None, ``aux`` for anything more.
+    """
 
     logits: Tensor
     features: Tensor | None = None
@@ -121,11 +131,10 @@ class Step:
     """One update in the making.
 
     ``segments`` holds ``current`` and each draw that memory could serve. ``seen`` (C,) bool marks the admitted classes,
-    ``classes`` (C,) bool those of the current experience (None without one) and ``tasks`` (T, C) bool those of each task (None where
-    tasks are not told); ``all_seen`` says that no row of the head is left.
-    ``losses`` maps a part's name to its term, ``references`` to the gradient of its reference loss. ``first_pass`` is False
-    when the batch was learnt from before, as in the second epoch.
-    """
+    ``classes`` (C,) bool those of the current experience (None without one) and ``tasks`` (T, C) bool those of each
+    task (None where tasks are not told); ``all_seen`` says that no row of the head is left. ``losses`` maps a part's
+    name to its term, ``references`` to the gradient of its reference loss. ``first_pass`` is False when the batch was
+    learnt from before, as in the second epoch."""
 
     index: int
     experience: Experience | None
@@ -150,7 +159,9 @@ class Step:
         return total
 
     def gather(self, names: tuple[str, ...]) -> Segment | None:
-        """The segments ``names`` as one, in that order; those that memory could not serve are left out, None if none is left."""
+        """The segments ``names`` as one, in that order; those that memory could not serve are left out, None if none is
+        left.
+        """
         present = tuple(name for name in names if name in self.segments)
         if len(present) == 1:
             return self.segments[present[0]]
@@ -175,11 +186,11 @@ def join(segments: list[Segment]) -> Segment:
     )
 
 
-def join_batches(batches: list[Batch]) -> Batch:
-    """One batch from several, without what memories stored beside the exemplars."""
+def join_batches(batches: list[Batch], x: Tensor | None = None) -> Batch:
+    """One batch from several, without what memories stored beside the exemplars. ``x``: their inputs, if joined already."""
     tasks = [b.task for b in batches if b.task is not None]
     return Batch(
-        torch.cat([b.x for b in batches]),
+        torch.cat([b.x for b in batches]) if x is None else x,
         torch.cat([b.y for b in batches]),
         torch.cat(tasks) if len(tasks) == len(batches) else None,
     )

@@ -22,7 +22,10 @@ Recipe = TypeVar("Recipe", bound=Callable[..., ContinualLearner])
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """A method: where it comes from, what it serves and what it needs. ``options`` are its hyper-parameters and their defaults."""
+    """A method:
+
+    where it comes from, what it serves and what it needs. ``options`` are its hyper-parameters and their defaults.
+    """
 
     name: str
     title: str
@@ -50,9 +53,9 @@ def method(
 ) -> Callable[[Recipe], Recipe]:
     """Register a recipe under its function's name.
 
-    A recipe takes ``(model, optimizer)`` or, where ``memory`` names its usual kind, ``(model, optimizer, memory)``; then keyword options.
-    ``upper_bound`` marks what keeps or revisits all data: shown beside the methods, never ranked among them.
-    """
+    A recipe takes ``(model, optimizer)`` or, where ``memory`` names its usual kind, ``(model, optimizer, memory)``;
+    then keyword options. ``upper_bound`` marks what keeps or revisits all data: shown beside the methods, never ranked
+    among them."""
 
     def register(recipe: Recipe) -> Recipe:
         parameters = inspect.signature(recipe).parameters.values()
@@ -84,10 +87,15 @@ def get_method(name: str) -> MethodInfo:
     return _methods[name]
 
 
-def build(name: str, model: nn.Module, optimizer: MakeOptimizer | Any, *, memory: int | Memory = 500, **options: Any) -> Any:
-    """The learner of method ``name``: ``memory`` is a number of exemplars, or a memory of another kind than the method's usual one.
+def build(
+    name: str, model: nn.Module, optimizer: MakeOptimizer | Any, *, memory: int | Memory = 500, **options: Any
+) -> Any:
+    """The learner of method ``name``:
 
-    ``options`` are the method's own and ``Learner``'s (``seed``, ``augment``, ``scheduler``, ...). A method without memory ignores ``memory``.
+    ``memory`` is a number of exemplars, or a memory of another kind than the method's usual one.
+
+    ``options`` are the method's own and ``Learner``'s (``seed``, ``augment``, ``scheduler``, ...). A method without
+    memory ignores ``memory``.
 
     >>> from perdure.nn import mlp
     >>> import torch

@@ -1,4 +1,7 @@
-"""Save and load a learner: a new directory of safetensors and JSON, complete or absent, checked when read. Nothing is ever unpickled."""
+"""Save and load a learner:
+
+a new directory of safetensors and JSON, complete or absent, checked when read. Nothing is ever unpickled.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +40,13 @@ def save(path: str | Path, learner: ContinualLearner) -> Path:
     try:
         save_file(tensors, beside / TENSORS)
         (beside / STATE).write_text(json.dumps(state), encoding="utf-8")
-        files = {name: {"bytes": (beside / name).stat().st_size, "sha256": _sha256(beside / name)} for name in (TENSORS, STATE)}
-        (beside / MANIFEST).write_text(json.dumps({"format": FORMAT, "torch": torch.__version__, "files": files}), encoding="utf-8")
+        files = {
+            name: {"bytes": (beside / name).stat().st_size, "sha256": _sha256(beside / name)}
+            for name in (TENSORS, STATE)
+        }
+        (beside / MANIFEST).write_text(
+            json.dumps({"format": FORMAT, "torch": torch.__version__, "files": files}), encoding="utf-8"
+        )
         for file in (beside / TENSORS, beside / STATE, beside / MANIFEST, beside):
             _flush(file)
         beside.rename(path)
@@ -50,7 +58,8 @@ def save(path: str | Path, learner: ContinualLearner) -> Path:
 
 
 def load(path: str | Path, learner: ContinualLearner) -> None:
-    """Put ``learner`` into the state saved at ``path``; it must be of the same method, model and memory sizes, whatever its seed.
+    """Put ``learner`` into the state saved at ``path``; it must be of the same method, model and memory sizes, whatever
+    its seed.
 
     Raises ``FileNotFoundError`` or ``ValueError``, saying what is wrong, before the learner is changed.
     """
@@ -62,11 +71,15 @@ def load(path: str | Path, learner: ContinualLearner) -> None:
     manifest = _read_json(path / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else None
-        raise ValueError(f"{path} has format {found!r}, this version reads {FORMAT}: load it with the version that wrote it")
+        raise ValueError(
+            f"{path} has format {found!r}, this version reads {FORMAT}: load it with the version that wrote it"
+        )
     for name in (TENSORS, STATE):
         expected = manifest.get("files", {}).get(name, {}).get("sha256")
         if not (path / name).is_file() or _sha256(path / name) != expected:
-            raise ValueError(f"{path / name} is damaged: its checksum is not the one in {MANIFEST}; use another checkpoint")
+            raise ValueError(
+                f"{path / name} is damaged: its checksum is not the one in {MANIFEST}; use another checkpoint"
+            )
     state = _unpack(_read_json(path / STATE), load_file(path / TENSORS))
     learner.load_state_dict(state)
 
@@ -83,7 +96,9 @@ def _pack(value: Any, at: str, tensors: dict[str, Tensor]) -> Any:
         return {"$tuple": items} if isinstance(value, tuple) else items
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise TypeError(f"{at} is {type(value).__name__}: the state of a learner is made of tensors, numbers and strings only")
+    raise TypeError(
+        f"{at} is {type(value).__name__}: the state of a learner is made of tensors, numbers and strings only"
+    )
 
 
 def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -30,12 +30,12 @@ def run(
 ) -> Record:
     """Learn ``stream`` with ``learner`` and return what was seen.
 
-    Held-out accuracy on all experiences is measured before learning and after each experience, on all held-out data; and while learning, on
-    ``evaluation_samples`` fixed examples an experience: after every ``evaluate_every`` updates, or (None) after 1, 2, 4, ... updates of each
-    experience and then about 20 times in it, so that the dip at a change is seen; 0 looks at boundaries only.
-    ``seed`` addresses the order of examples and the evaluation samples: equal seeds give every method the same. ``progress(done,
-    total, text)`` is called about ten times a second. Raises ``ValueError`` before learning if learner and stream do not fit.
-    """
+    Held-out accuracy on all experiences is measured before learning and after each experience, on all held-out data;
+    and while learning, on ``evaluation_samples`` fixed examples an experience: after every ``evaluate_every`` updates,
+    or (None) after 1, 2, 4, ... updates of each experience and then about 20 times in it, so that the dip at a change
+    is seen; 0 looks at boundaries only. ``seed`` addresses the order of examples and the evaluation samples: equal
+    seeds give every method the same. ``progress(done, total, text)`` is called about ten times a second. Raises
+    ``ValueError`` before learning if learner and stream do not fit."""
     _check(learner, stream, epochs, batch_size)
     if learner.data == "so-far":
         stream = cumulative(stream)
@@ -117,7 +117,8 @@ def _check(learner: ContinualLearner, stream: Stream, epochs: int, batch_size: i
     if epochs < 1 or batch_size < 1:
         raise ValueError(f"epochs={epochs}, batch_size={batch_size}: both must be at least 1")
     if not stream.boundaries and learner.needs_boundaries:
-        raise ValueError(f"{learner.name or 'this learner'} needs boundaries between experiences, and a {stream.setting} stream shows none")
+        name = learner.name or "this learner"
+        raise ValueError(f"{name} needs boundaries between experiences, and a {stream.setting} stream shows none")
     if not stream.boundaries and epochs > 1:
         raise ValueError(f"epochs={epochs}: a {stream.setting} stream is seen once; use epochs=1")
 

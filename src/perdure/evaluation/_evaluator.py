@@ -14,7 +14,10 @@ CHUNK = 1024
 
 
 class Evaluator:
-    """Knows the held-out data of a stream. The samples looked at while learning are the same at every look and for every method."""
+    """Knows the held-out data of a stream.
+
+    The samples looked at while learning are the same at every look and for every method.
+    """
 
     def __init__(self, stream: Stream, samples: int, seed: int) -> None:
         self.evaluations = stream.evaluations
@@ -46,5 +49,7 @@ def _sample(evaluation: Experience, samples: int, seed: int) -> Batch:
 
 def _data(evaluation: Experience) -> Data:
     if evaluation.data is None:
-        raise ValueError(f"evaluation {evaluation.name or evaluation.index} has no data: give each experience a held-out set")
+        raise ValueError(
+            f"evaluation {evaluation.name or evaluation.index} has no data: give each experience a held-out set"
+        )
     return evaluation.data

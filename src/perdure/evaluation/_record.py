@@ -36,10 +36,9 @@ class Curve:
 class Record:
     """One method on one stream with one seed.
 
-    ``accuracy`` is the matrix R with T + 1 rows: ``accuracy[t][k]`` on the held-out data of experience k after learning t experiences,
-    row 0 before learning. It is NaN where no class of experience k has been admitted yet. ``changes[t]`` is the number of updates
-    done when experience t began. Accuracies are fractions in [0, 1].
-    """
+    ``accuracy`` is the matrix R with T + 1 rows: ``accuracy[t][k]`` on the held-out data of experience k after learning
+    t experiences, row 0 before learning. It is NaN where no class of experience k has been admitted yet. ``changes[t]``
+    is the number of updates done when experience t began. Accuracies are fractions in [0, 1]."""
 
     method: str
     seed: int
@@ -61,7 +60,10 @@ class Record:
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Record:
-        """The record again, checked field by field; null becomes NaN. Raises ``ValueError`` naming the field that does not fit."""
+        """The record again, checked field by field; null becomes NaN.
+
+        Raises ``ValueError`` naming the field that does not fit.
+        """
         from pydantic import TypeAdapter
 
         for row in [*data.get("accuracy", []), *data.get("curve", {}).get("accuracy", [])]:

@@ -8,7 +8,10 @@ from torch.nn import functional as F
 
 
 def exclude(logits_BC: Tensor, allowed: Tensor | None) -> Tensor:
-    """Logits with -inf where ``allowed`` ((C,) or (B, C) bool) is False, so that no probability is left there. None allows all."""
+    """Logits with -inf where ``allowed`` ((C,) or (B, C) bool) is False, so that no probability is left there.
+
+    None allows all.
+    """
     return logits_BC if allowed is None else logits_BC.masked_fill(~allowed, -torch.inf)
 
 
@@ -21,7 +24,8 @@ def occurring(y: Tensor, num_classes: int) -> Tensor:
 def cross_entropy(logits_BC: Tensor, y: Tensor, allowed: Tensor | None = None, label_smoothing: float = 0.0) -> Tensor:
     """Cross entropy of each example, (B,), with the softmax over the allowed classes only.
 
-    With smoothing s the target is (1 - s) on the label plus s spread evenly over the allowed classes (Szegedy et al. 2016, section 7).
+    With smoothing s the target is (1 - s) on the label plus s spread evenly over the allowed classes (Szegedy et al.
+    2016, section 7).
 
     >>> logits = torch.tensor([[0.0, 0.0, 5.0]])
     >>> cross_entropy(logits, torch.tensor([0]), torch.tensor([True, True, False]))

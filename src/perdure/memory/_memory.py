@@ -21,12 +21,12 @@ KEY_BLOCK = 4096
 class Memory(Part):
     """Keeps at most ``capacity`` exemplars, as they came (before augmentation, in their own dtype).
 
-    Every presented example has a key that depends on nothing but its position in the stream; examples with large keys stay. So what is
-    kept does not depend on how the stream was cut into batches, and two memories merge by keeping the largest keys.
+    Every presented example has a key that depends on nothing but its position in the stream; examples with large keys
+    stay. So what is kept does not depend on how the stream was cut into batches, and two memories merge by keeping the
+    largest keys.
 
-    With ``passes="first"`` an example enters only when it is first learnt; with ``"all"`` each epoch presents it again, as the published
-    codes of ER and DER do (several copies of one example may then be kept).
-    """
+    With ``passes="first"`` an example enters only when it is first learnt; with ``"all"`` each epoch presents it again,
+    as the published codes of ER and DER do (several copies of one example may then be kept)."""
 
     x: Tensor
     y: Tensor
@@ -43,7 +43,10 @@ class Memory(Part):
         self.position = 0
 
     def require(self, fields: Iterable[str]) -> None:
-        """Keep ``fields`` (``logits``, ``features``) of the model's output beside each exemplar. Called before ``bind``."""
+        """Keep ``fields`` (``logits``, ``features``) of the model's output beside each exemplar.
+
+        Called before ``bind``.
+        """
         self.stored_fields = tuple(sorted({*self.stored_fields, *fields}))
 
     def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
@@ -76,7 +79,9 @@ class Memory(Part):
         """Present ``batch`` to the memory, example by example in order."""
         slots = self._place(batch.y)
         self.position += len(batch)
-        kept = {slot: row for row, slot in enumerate(slots) if slot >= 0}  # a slot written twice keeps the later example
+        kept = {
+            slot: row for row, slot in enumerate(slots) if slot >= 0
+        }  # a slot written twice keeps the later example
         if not kept:
             return
         device = self.x.device
@@ -86,7 +91,9 @@ class Memory(Part):
         if batch.task is not None:
             self.get_buffer("task")[at] = batch.task[rows]
         for field in self.stored_fields:
-            self.get_buffer(f"stored_{field}")[at] = batch.stored[field][rows].to(self.get_buffer(f"stored_{field}").dtype)
+            self.get_buffer(f"stored_{field}")[at] = batch.stored[field][rows].to(
+                self.get_buffer(f"stored_{field}").dtype
+            )
 
     def draw(self, size: int, generator: torch.Generator) -> Batch | None:
         """``size`` different exemplars, every choice equally likely; all there are if fewer, None if there are none."""
@@ -114,7 +121,9 @@ class Memory(Part):
         """Uniform keys of stream positions ``start`` to ``stop``."""
         blocks = range(start // KEY_BLOCK, (stop - 1) // KEY_BLOCK + 1)
         keys = [
-            torch.rand(KEY_BLOCK, dtype=torch.float64, generator=generator(self.seed, f"{self.name}/keys", block)).numpy()
+            torch.rand(
+                KEY_BLOCK, dtype=torch.float64, generator=generator(self.seed, f"{self.name}/keys", block)
+            ).numpy()
             for block in blocks
         ]
         first = blocks.start * KEY_BLOCK

@@ -14,11 +14,11 @@ from perdure.memory._memory import Memory
 
 
 class _PerClass(Memory):
-    """All slots are used; once they are full, whoever has most gives way, so that classes end up within one exemplar of each other.
+    """All slots are used; once they are full, whoever has most gives way, so that classes end up within one exemplar of
+    each other.
 
-    Within a class the largest keys stay. ``dropped`` (C,) remembers the largest key each class has lost: nothing below it may enter,
-    which is what makes the kept ones exactly the largest and not the largest of late.
-    """
+    Within a class the largest keys stay. ``dropped`` (C,) remembers the largest key each class has lost: nothing below
+    it may enter, which is what makes the kept ones exactly the largest and not the largest of late."""
 
     dropped: Tensor
 
@@ -73,7 +73,9 @@ class _PerClass(Memory):
 
     def _sort(self) -> dict[int, list[tuple[float, int]]]:
         heaps: dict[int, list[tuple[float, int]]] = {}
-        for slot, (label, key) in enumerate(zip(self.y[: self.count].tolist(), self.keys[: self.count].tolist(), strict=True)):
+        for slot, (label, key) in enumerate(
+            zip(self.y[: self.count].tolist(), self.keys[: self.count].tolist(), strict=True)
+        ):
             heaps.setdefault(label, []).append((key, slot))
         for heap in heaps.values():
             heapq.heapify(heap)
@@ -86,7 +88,10 @@ class _PerClass(Memory):
 
 
 class ClassBalanced(_PerClass):
-    """Equally many exemplars of each class, each a uniform sample of its class: GDumb's greedy sampler (Prabhu et al. 2020, alg. 1)."""
+    """Equally many exemplars of each class, each a uniform sample of its class:
+
+    GDumb's greedy sampler (Prabhu et al. 2020, alg. 1).
+    """
 
     def _positions(self, start: int, stop: int) -> Sequence[float]:
         keys: list[float] = self._keys(start, stop).tolist()
@@ -94,7 +99,10 @@ class ClassBalanced(_PerClass):
 
 
 class Ring(_PerClass):
-    """The newest exemplars of each class, equally many (Lopez-Paz and Ranzato 2017; the ring buffer of Chaudhry et al. 2019)."""
+    """The newest exemplars of each class, equally many (Lopez-Paz and Ranzato 2017; the ring buffer of Chaudhry et al.
+
+    2019).
+    """
 
     def _positions(self, start: int, stop: int) -> Sequence[float]:
         return [float(position) for position in range(start, stop)]

@@ -56,7 +56,7 @@ class Reservoir(Memory):
         for row in range(free):
             plan[row] = len(heap)
             heapq.heappush(heap, (float(keys[row]), len(heap)))
-        for row in np.flatnonzero(keys > heap[0][0]):
+        for row in map(int, np.flatnonzero(keys > heap[0][0])):
             if row >= free and keys[row] > heap[0][0]:
                 plan[row] = heap[0][1]
                 heapq.heapreplace(heap, (float(keys[row]), heap[0][1]))

@@ -1,4 +1,7 @@
-"""Cumulative: retrain from the first weights on all data so far, at every experience. What it costs is what continual learning saves."""
+"""Cumulative:
+
+retrain from the first weights on all data so far, at every experience. What it costs is what continual learning saves.
+"""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ def der_pp(
     optimizer: MakeOptimizer,
     memory: Memory,
     *,
-    alpha: float = 0.1,
-    beta: float = 0.5,
+    alpha: float = 0.5,
+    beta: float = 1.0,
     draw: int = 32,
     **options: Unpack[LearnerOptions],
 ) -> Learner:

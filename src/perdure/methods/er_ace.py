@@ -23,6 +23,9 @@ from perdure.terms import CrossEntropy
 def er_ace(
     model: nn.Module, optimizer: MakeOptimizer, memory: Memory, *, draw: int = 32, **options: Unpack[LearnerOptions]
 ) -> Learner:
-    """ER-ACE (Caccia et al. 2022, eq. 3): new data compete only with the classes of their own batch, exemplars with all seen."""
+    """ER-ACE (Caccia et al.
+
+    2022, eq. 3): new data compete only with the classes of their own batch, exemplars with all seen.
+    """
     replay = Draw("replay", memory, draw)
     return Learner(model, optimizer, [CrossEntropy(over="batch"), CrossEntropy(replay), memory], **options)

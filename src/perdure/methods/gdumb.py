@@ -34,12 +34,17 @@ def gdumb(
     fit_batch: int = 16,
     **options: Unpack[LearnerOptions],
 ) -> GDumb:
-    """GDumb (Prabhu et al. 2020): ``fit_epochs`` epochs on the memory, from the initial weights, at the end of each experience."""
+    """GDumb (Prabhu et al.
+
+    2020): ``fit_epochs`` epochs on the memory, from the initial weights, at the end of each experience.
+    """
     return GDumb(model, optimizer, memory, fit_epochs=fit_epochs, fit_batch=fit_batch, **options)
 
 
 class GDumb:
-    """Observing only writes the memory. Training happens at ``end``; without boundaries, when a prediction is asked for.
+    """Observing only writes the memory.
+
+    Training happens at ``end``; without boundaries, when a prediction is asked for.
 
     While an experience is open, predictions come from the last training.
     """
@@ -102,7 +107,11 @@ class GDumb:
         self.learner.begin(Experience(number, ()))
         for epoch in range(self.fit_epochs):
             shuffle = generator(self.learner.seed, f"gdumb/order/{number}", epoch)
-            for rows in torch.randperm(len(kept), generator=shuffle).to(kept.y.device).split(self.fit_batch):
+            for rows in (
+                torch.randperm(len(kept), generator=shuffle)
+                .to(kept.y.device)
+                .tensor_split(range(self.fit_batch, len(kept), self.fit_batch))
+            ):
                 self.learner.observe(kept.rows(rows))
         self.learner.end()
         self.stale = False
@@ -110,7 +119,9 @@ class GDumb:
     def _make_room(self, batch: Batch) -> None:
         needed = int(batch.y.max()) + 1
         if self.example is None:
-            self.example = Batch(torch.zeros_like(batch.x[:1]), batch.y[:1], None if batch.task is None else batch.task[:1] * 0)
+            self.example = Batch(
+                torch.zeros_like(batch.x[:1]), batch.y[:1], None if batch.task is None else batch.task[:1] * 0
+            )
             self.num_classes = needed
             self.memory.bind({}, self.example.to(self.learner.device), needed)
         elif needed > self.num_classes:
@@ -163,7 +174,9 @@ class GDumb:
             raise ValueError(f"the state is of method {state.get('method')!r}, this learner's is 'gdumb'")
         kept = len(state["memory"].get("y", ()))
         if kept not in (0, self.memory.capacity):
-            raise ValueError(f"the state's memory keeps {kept} exemplars, this learner's {self.memory.capacity}: use memory={kept}")
+            raise ValueError(
+                f"the state's memory keeps {kept} exemplars, this learner's {self.memory.capacity}: use memory={kept}"
+            )
         self.learner.load_state_dict(state["learner"])
         if state["example"] is not None:
             label = torch.tensor([max(state["num_classes"] - 1, 0)])

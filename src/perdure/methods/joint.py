@@ -13,7 +13,11 @@ from perdure.terms import CrossEntropy
 
 
 @method(
-    title="Joint training on all data so far", year=1997, family="upper bound", settings=BOUNDED_SETTINGS, upper_bound=True
+    title="Joint training on all data so far",
+    year=1997,
+    family="upper bound",
+    settings=BOUNDED_SETTINGS,
+    upper_bound=True,
 )
 def joint(model: nn.Module, optimizer: MakeOptimizer, **options: Unpack[LearnerOptions]) -> Learner:
     """Goes on training the same weights, on the union of all experiences so far (multi-task learning, Caruana 1997)."""

@@ -14,10 +14,9 @@ from perdure.nn._model import Head, Network, find
 class LinearHead(Head):
     """One row of weights a class. Rows start at zero; admission adds the random part, addressed by the class.
 
-    So a class gets the same start whenever it comes, and what a loss over the whole head has taught a row before its class came stays.
-    The random part is PyTorch's for ``nn.Linear``: uniform in +-1/sqrt(num_features), weight and bias. The first ``given`` rows
-    (of a head that was trained elsewhere) are left as they are.
-    """
+    So a class gets the same start whenever it comes, and what a loss over the whole head has taught a row before its
+    class came stays. The random part is PyTorch's for ``nn.Linear``: uniform in +-1/sqrt(num_features), weight and
+    bias. The first ``given`` rows (of a head that was trained elsewhere) are left as they are."""
 
     def __init__(self, num_features: int, capacity: int, *, bias: bool = True, given: int = 0) -> None:
         super().__init__()
@@ -60,8 +59,9 @@ class LinearHead(Head):
 def split(model: nn.Module, *, head: str) -> Network:
     """Turn your own classifier into a backbone and a head that grows, keeping its weights.
 
-    ``head`` names its last layer, an ``nn.Linear``, as in ``dict(model.named_modules())``. The model is changed: that layer becomes
-    ``nn.Identity``, so that the model returns features, and a ``LinearHead`` with its weights takes its place.
+    ``head`` names its last layer, an ``nn.Linear``, as in ``dict(model.named_modules())``. The model is changed: that
+    layer becomes ``nn.Identity``, so that the model returns features, and a ``LinearHead`` with its weights takes its
+    place.
 
     >>> from torch import nn
     >>> net = split(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)), head="2")

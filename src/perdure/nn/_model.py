@@ -131,13 +131,13 @@ class Whole(Model):
         self._captured = output.flatten(1)
 
 
-def find(module: nn.Module, name: str) -> nn.Module:
+def find(model: nn.Module, name: str) -> nn.Module:
     """The submodule called ``name``; a ``ValueError`` with the nearest names if there is none."""
     from difflib import get_close_matches
 
-    modules = dict(module.named_modules())
+    modules = dict(model.named_modules())
     if name in modules and name:
-        return modules[name]
+        return model.get_submodule(name)
     names = [n for n in modules if n]
     near = get_close_matches(name, names, n=3, cutoff=0.3) or names[-3:]
     raise ValueError(f"the model has no submodule {name!r}; did you mean {' or '.join(map(repr, near))}?")

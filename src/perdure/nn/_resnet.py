@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from perdure.nn._linear import LinearHead
 from perdure.nn._model import Network
 
-
 _Shortcut = Callable[[int, int, int], nn.Module]
 
 
@@ -44,7 +43,10 @@ class _Subsample(nn.Module):
 
 
 def slim_resnet18(shape: Sequence[int], num_classes: int, *, normalize: nn.Module | None = None) -> Network:
-    """ResNet-18 with 20 instead of 64 channels, as in GEM (Lopez-Paz and Ranzato 2017): 160 features, about 1.1 M parameters."""
+    """ResNet-18 with 20 instead of 64 channels, as in GEM (Lopez-Paz and Ranzato 2017):
+
+    160 features, about 1.1 M parameters.
+    """
     widths, strides, depth = (20, 40, 80, 160), (1, 2, 2, 2), 2
 
     def shortcut(width_in: int, width: int, stride: int) -> nn.Module:
@@ -56,7 +58,10 @@ def slim_resnet18(shape: Sequence[int], num_classes: int, *, normalize: nn.Modul
 
 
 def resnet32(shape: Sequence[int], num_classes: int, *, normalize: nn.Module | None = None) -> Network:
-    """ResNet-32 for CIFAR (He et al. 2016, section 4.2; iCaRL's): 3 stages of 5 blocks, 64 features, about 0.46 M parameters."""
+    """ResNet-32 for CIFAR (He et al.
+
+    2016, section 4.2; iCaRL's): 3 stages of 5 blocks, 64 features, about 0.46 M parameters.
+    """
 
     def shortcut(width_in: int, width: int, stride: int) -> nn.Module:
         return nn.Identity() if stride == 1 and width_in == width else _Subsample(width_in, width, stride)
@@ -74,7 +79,9 @@ def _resnet(
     normalize: nn.Module | None,
 ) -> Network:
     if len(shape) != 3:
-        raise ValueError(f"inputs of shape {tuple(shape)}: a residual network takes images (channels, height, width); try model mlp")
+        raise ValueError(
+            f"inputs of shape {tuple(shape)}: a residual network takes images (channels, height, width); try model mlp"
+        )
     layers: list[nn.Module] = [normalize] if normalize is not None else []
     layers += [_conv(shape[0], widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU()]
     before = widths[0]

@@ -16,12 +16,11 @@ Over = Literal["seen", "experience", "batch", "head"]
 class CrossEntropy(Part):
     """``weight`` times the mean cross entropy of the current batch, of drawn exemplars, or of both as one.
 
-    ``draws`` are the exemplars it is taken over; ``current`` says whether the incoming batch belongs to it (by default only where no
-    draw is given). ``over`` is the set that the softmax runs over: all classes ``seen`` so far; those of the ``experience`` (needs
-    boundaries); those that occur in the ``batch``, as ER-ACE does; or the whole ``head``, with rows whose class has not come yet, as the
-    published codes that know the number of classes do. Where tasks are told, each example's softmax runs over the classes of
-    its task.
-    """
+    ``draws`` are the exemplars it is taken over; ``current`` says whether the incoming batch belongs to it (by default
+    only where no draw is given). ``over`` is the set that the softmax runs over: all classes ``seen`` so far; those of
+    the ``experience`` (needs boundaries); those that occur in the ``batch``, as ER-ACE does; or the whole ``head``,
+    with rows whose class has not come yet, as the published codes that know the number of classes do. Where tasks are
+    told, each example's softmax runs over the classes of its task."""
 
     def __init__(
         self,
@@ -63,5 +62,7 @@ class CrossEntropy(Part):
         if self.over == "batch":
             return occurring(segment.batch.y, len(step.seen))
         if step.experience is None:
-            raise ValueError('CrossEntropy(over="experience") needs begin(experience) before the first batch; or choose over="seen"')
+            raise ValueError(
+                'CrossEntropy(over="experience") needs begin(experience) before the first batch; or choose over="seen"'
+            )
         return step.classes
