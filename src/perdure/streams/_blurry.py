@@ -74,7 +74,7 @@ def blurry(
         for t, share_of in zip(others, rows[own:].tensor_split(experiences - 1), strict=True):
             dealt[t].append(share_of)
     pairs = [
-        pair(t, group_name(group, classes), _gather(learn, dealt[t]), judge.select(members(judge, group, "held-out")))
+        pair(t, group_name(group, classes), _gather(learn, dealt[t]), judge.select(members(judge, group)))
         for t, group in enumerate(split)
     ]
     sentence = f"Blurry class-incremental: {major:.0%} of a class in its own experience, the rest over the other ones"
@@ -129,7 +129,7 @@ def repetition(
     pairs = []
     for t in range(experiences):
         group = occurs[t].nonzero().flatten().tolist()
-        held = judge.select(members(judge, group, "held-out"))
+        held = judge.select(members(judge, group))
         pairs.append(pair(t, group_name(group, classes), _gather(learn, dealt[t]), held))
     sentence = f"Class-incremental with repetition: a class returns with probability {probability:g} (seed {seed})."
     return stream_of(pairs, "class-incremental", num_classes, name, classes, note(sentence, order, seed, holdout))

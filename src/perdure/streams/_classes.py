@@ -152,7 +152,7 @@ def _pairs(
     told: bool = False,
     folded: bool = False,
 ) -> list[Pair]:
-    positions = [(members(learn, group, "training"), members(judge, group, "held-out")) for group in split]
+    positions = [(members(learn, group), members(judge, group)) for group in split]
     if folded:
         place = torch.empty(sum(map(len, split)), dtype=torch.int64)
         for group in split:

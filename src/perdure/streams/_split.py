@@ -133,12 +133,12 @@ def stream_of(
     return Stream(experiences, evaluations, setting, num_classes, name, classes=tuple(classes), notes=notes)
 
 
-def members(data: IndexedData, classes: Sequence[int], what: str) -> Tensor:
-    """The positions of all examples of ``classes``; ``what`` they are for is named where there are none."""
+def members(data: IndexedData, classes: Sequence[int]) -> Tensor:
+    """The positions of all examples of ``classes``. Train has some of each class; held-out data may lack them."""
     positions = torch.isin(data.labels, torch.tensor(classes)).nonzero().flatten()
     if len(positions) == 0:
         raise ValueError(
-            f"no {what} example of the classes {list(classes)}: add some, or use holdout= in place of test="
+            f"no held-out example of the classes {list(classes)}: add some to test=, or give holdout= instead"
         )
     return positions
 
