@@ -107,11 +107,7 @@ class GDumb:
         self.learner.begin(Experience(number, ()))
         for epoch in range(self.fit_epochs):
             shuffle = generator(self.learner.seed, f"gdumb/order/{number}", epoch)
-            for rows in (
-                torch.randperm(len(kept), generator=shuffle)
-                .to(kept.y.device)
-                .tensor_split(range(self.fit_batch, len(kept), self.fit_batch))
-            ):
+            for rows in torch.split(torch.randperm(len(kept), generator=shuffle).to(kept.y.device), self.fit_batch):
                 self.learner.observe(kept.rows(rows))
         self.learner.end()
         self.stale = False
