@@ -316,11 +316,7 @@ class Learner:
     def _bind(self, batch: Batch) -> None:
         """Learn the shapes from the first batch and allocate everything."""
         x = batch.x[:1].to(self.device)
-        self.model.probe(x)
-        self.model.eval()
-        with torch.no_grad():
-            output = self.model(x)
-        self.model.train()
+        output = self._try_model(x)
         self.example = Batch(
             torch.zeros_like(x), batch.y[:1].to(self.device), None if batch.task is None else batch.task[:1] * 0
         )
@@ -331,6 +327,18 @@ class Learner:
             part.bind(self.params, example, self.model.capacity)
         if self.restart == "weights":
             self._initial_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+
+    def _try_model(self, x: Tensor) -> Output:
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                self.model.probe(x)
+                output: Output = self.model(x)
+        except RuntimeError as error:
+            raise ValueError(f"the model cannot take inputs {tuple(x.shape[1:])} {x.dtype}: {error}") from error
+        finally:
+            self.model.train()
+        return output
 
     def _open_experience(self) -> None:
         assert self.experience is not None

@@ -187,7 +187,7 @@ def join(segments: list[Segment]) -> Segment:
 
 
 def join_batches(batches: list[Batch], x: Tensor | None = None) -> Batch:
-    """One batch from several, without what memories stored beside the exemplars. ``x``: the inputs, if joined already."""
+    """One batch from several, without what memories stored beside. ``x``: the inputs, where they are joined already."""
     tasks = [b.task for b in batches if b.task is not None]
     return Batch(
         torch.cat([b.x for b in batches]) if x is None else x,

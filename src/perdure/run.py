@@ -49,7 +49,8 @@ def run(
         if not matrix:
             matrix.append(watch.matrix_row())
         looks = _looks(_num_batches(experience, batch_size) * epochs, evaluate_every)
-        for number, (epoch, batch) in enumerate(_feed(experience, epochs, batch_size, seed), start=1):
+        strict = stream.ordered and not stream.boundaries
+        for number, (epoch, batch) in enumerate(_feed(experience, epochs, batch_size, seed, strict), start=1):
             learner.observe(batch, first_pass=epoch == 0)
             watch.after_update(experience, len(batch), look=number in looks)
         if stream.boundaries:
@@ -123,10 +124,12 @@ def _check(learner: ContinualLearner, stream: Stream, epochs: int, batch_size: i
         raise ValueError(f"epochs={epochs}: a {stream.setting} stream is seen once; use epochs=1")
 
 
-def _feed(experience: Experience, epochs: int, batch_size: int, seed: int) -> Iterator[tuple[int, Batch]]:
+def _feed(experience: Experience, epochs: int, batch_size: int, seed: int, strict: bool) -> Iterator[tuple[int, Batch]]:
+    """Epoch and batch; in stored order if ``strict``, else shuffled."""
     assert experience.data is not None
     for epoch in range(epochs):
-        for batch in experience.data.batches(batch_size, generator(seed, f"order/{experience.index}", epoch)):
+        order = None if strict else generator(seed, f"order/{experience.index}", epoch)
+        for batch in experience.data.batches(batch_size, order):
             yield epoch, batch
 
 

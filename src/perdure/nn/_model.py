@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor, nn
 
 from perdure._records import Output
@@ -31,7 +30,7 @@ class Model(nn.Module, ABC):
         """Make room for ``capacity`` classes; returns each parameter that was replaced with its replacement."""
 
     def probe(self, x: Tensor) -> None:
-        """Look at one example before anything else happens."""
+        """Look at one example before anything else happens; called in eval mode, without gradients."""
 
 
 class Network(Model):
@@ -116,11 +115,7 @@ class Whole(Model):
 
     def probe(self, x: Tensor) -> None:
         """Find out how many logits the module returns."""
-        was_training = self.module.training
-        self.module.eval()
-        with torch.no_grad():
-            logits = self.module(x)
-        self.module.train(was_training)
+        logits = self.module(x)
         self._captured = None
         if not isinstance(logits, Tensor) or logits.dim() != 2:
             found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__

@@ -13,11 +13,12 @@ SETTINGS = ("class-incremental", "domain-incremental", "task-incremental", "task
 class Stream:
     """What is learnt and what it is judged on.
 
-    ``experiences`` come in the order of learning; ``evaluations[k]`` is held-out data for ``experiences[k]``. ``setting`` is one of
-    ``SETTINGS``. ``num_classes`` counts the classes of the whole stream: it sizes reports and the first allocation of a head, learners
-    do not rely on it. With ``boundaries=False`` (task-free) the learner is fed one pass and is not told where an experience starts.
-    ``classes`` names the classes and ``notes`` says in words how the stream was made; both go into the report.
-    """
+    ``experiences`` come in the order of learning; ``evaluations[k]`` is held-out data for ``experiences[k]``.
+    ``setting`` is one of ``SETTINGS``. ``num_classes`` counts the classes of the whole stream: it sizes the first head,
+    learners do not rely on it. With ``boundaries=False`` (task-free) the learner is fed one pass and is not told where
+    an experience starts. ``ordered`` says that examples come in time order: without boundaries they are then fed in
+    exactly that order, else shuffled within an experience. ``classes`` names the classes and ``notes`` says in words
+    how the stream was made; both go into the report."""
 
     experiences: tuple[Experience, ...]
     evaluations: tuple[Experience, ...]
@@ -25,6 +26,7 @@ class Stream:
     num_classes: int
     name: str = "data"
     boundaries: bool = True
+    ordered: bool = False
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
@@ -35,7 +37,7 @@ class Stream:
             raise ValueError("a stream needs at least one experience")
         if len(self.experiences) != len(self.evaluations):
             raise ValueError(
-                f"{len(self.experiences)} experiences but {len(self.evaluations)} evaluation sets: give one held-out set for each"
+                f"{len(self.experiences)} experiences but {len(self.evaluations)} evaluation sets: give one for each"
             )
 
     def __len__(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -47,4 +48,5 @@ def time_ordered(
     ]
     sentence = f"Domain-incremental: {len(data)} rows in {experiences} parts, in order of time."
     notes = (sentence, *holdout_note(holdout, seed))
-    return stream_of(pairs, "domain-incremental", num_classes, name, class_names(classes, num_classes), notes)
+    stream = stream_of(pairs, "domain-incremental", num_classes, name, class_names(classes, num_classes), notes)
+    return replace(stream, ordered=True)
