@@ -1,42 +1,19 @@
 """Perdure keeps a model learning from changing data without losing what it knew, and proves it."""
 
-from perdure import functional, memory, methods, metrics, nn, streams, terms
-from perdure._contract import ContinualLearner
-from perdure._learner import Learner
-from perdure._part import Part
-from perdure._records import Batch, Data, Draw, Experience, Output, Segment, Step
-from perdure._registry import MethodInfo, build, get_method, list_methods, method
-from perdure.checkpoint import load, save
-from perdure.evaluation import Record
-from perdure.run import run
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0.dev0"
 
-__all__ = [
-    "Batch",
-    "ContinualLearner",
-    "Data",
-    "Draw",
-    "Experience",
-    "Learner",
-    "MethodInfo",
-    "Output",
-    "Part",
-    "Record",
-    "Segment",
-    "Step",
-    "build",
-    "functional",
-    "get_method",
-    "list_methods",
-    "load",
-    "memory",
-    "method",
-    "methods",
-    "metrics",
-    "nn",
-    "run",
-    "save",
-    "streams",
-    "terms",
-]
+if TYPE_CHECKING:
+    from perdure._public import *  # noqa: F403
+    from perdure._public import __all__ as __all__
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Load the library, and with it PyTorch, when a name is first used: ``perdure --help`` does without."""
+        public = importlib.import_module("perdure._public")
+        if name != "__all__" and name not in getattr(public, "__all__", ()):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = getattr(public, name)
+        return globals()[name]

@@ -1,0 +1,40 @@
+"""The public names, loaded when the first of them is used."""
+
+from perdure import functional, memory, methods, metrics, nn, streams, terms
+from perdure._contract import ContinualLearner
+from perdure._learner import Learner
+from perdure._part import Part
+from perdure._records import Batch, Data, Draw, Experience, Output, Segment, Step
+from perdure._registry import MethodInfo, build, get_method, list_methods, method
+from perdure._run import run
+from perdure.checkpoint import load, save
+from perdure.evaluation import Record
+
+__all__ = [
+    "Batch",
+    "ContinualLearner",
+    "Data",
+    "Draw",
+    "Experience",
+    "Learner",
+    "MethodInfo",
+    "Output",
+    "Part",
+    "Record",
+    "Segment",
+    "Step",
+    "build",
+    "functional",
+    "get_method",
+    "list_methods",
+    "load",
+    "memory",
+    "method",
+    "methods",
+    "metrics",
+    "nn",
+    "run",
+    "save",
+    "streams",
+    "terms",
+]
