@@ -12,12 +12,13 @@ from torch import Tensor
 MAX_CLASSES = 65_536
 
 
-def check_range(labels: Sequence[int]) -> None:
-    """Raise unless every label can be a class number: a wild one would make the head grow without bound."""
-    if min(labels) < 0 or max(labels) >= MAX_CLASSES:
-        raise ValueError(
-            f"labels {min(labels)} to {max(labels)} found: number the classes 0, 1, 2, ... below {MAX_CLASSES}"
-        )
+def check_range(labels: Sequence[int], tasks: Sequence[int] = ()) -> None:
+    """Raise unless all can be class and task numbers: a wild one would make head and masks grow without bound."""
+    for what, numbers in (("labels", labels), ("tasks", tasks)):
+        if numbers and not 0 <= min(numbers) <= max(numbers) < MAX_CLASSES:
+            raise ValueError(
+                f"{what} {min(numbers)} to {max(numbers)} found: number them 0, 1, 2, ... below {MAX_CLASSES}"
+            )
 
 
 class Classes:
@@ -34,18 +35,17 @@ class Classes:
     def missing(self, y: Tensor, task: Tensor | None) -> bool:
         """Whether a label of ``y`` (in main memory) has not been admitted, to its task where tasks are told.
 
-        Raises on negative labels.
+        Raises on labels and tasks out of range.
         """
-        labels = y.numpy()
-        if labels.min() < 0 or labels.max() >= len(self._seen):
-            check_range(labels.tolist())
-            return True
-        if self._tasks is None or task is None:
-            return not self._seen[labels].all()
-        tasks = task.numpy()
-        if tasks.min() < 0:
-            raise ValueError(f"task {tasks.min()} found: tasks are numbered from 0 on")
-        return bool(tasks.max() >= len(self._tasks)) or not self._tasks[tasks, labels].all()
+        labels, tasks = y.numpy(), None if self._tasks is None or task is None else task.numpy()
+        known = labels.min() >= 0 and labels.max() < len(self._seen)
+        if tasks is None or self._tasks is None:
+            if known:
+                return not self._seen[labels].all()
+        elif known and tasks.min() >= 0 and tasks.max() < len(self._tasks):
+            return not self._tasks[tasks, labels].all()
+        check_range(labels.tolist(), () if tasks is None else tasks.tolist())
+        return True
 
     def admit(self, classes: Iterable[int], task: int | None) -> list[int]:
         """Mark ``classes`` as seen (in ``task``); returns those that are new, in ascending order."""

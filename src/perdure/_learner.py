@@ -196,6 +196,7 @@ class Learner:
         """An experience begins: its classes are admitted. Optional; task-free streams never say."""
         if self.experience is not None:
             raise RuntimeError(f"experience {self.experience.index} is still open: call end() first")
+        check_range(experience.classes, () if experience.task is None else (experience.task,))
         if self.num_begun and self.restart != "never":
             self._restart()
         if self._classes is None and experience.data is not None:
@@ -303,7 +304,7 @@ class Learner:
         y = batch.y.cpu()
         task = None if batch.task is None else batch.task.cpu()
         if self._classes is None:
-            check_range(y.tolist())
+            check_range(y.tolist(), () if task is None else task.tolist())
             self._bind(batch)
             if self.experience is not None:
                 self._open_experience()

@@ -75,7 +75,7 @@ class GDumb:
     def observe(self, batch: Batch, *, first_pass: bool = True) -> None:
         """Offer the batch to the memory."""
         check(batch, self.example)
-        check_range(batch.y.tolist())
+        check_range(batch.y.tolist(), () if batch.task is None else batch.task.tolist())
         self._make_room(batch)
         if first_pass or self.memory.passes == "all":
             self.memory.write(batch.to(self.learner.device))
