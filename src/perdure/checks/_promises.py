@@ -1,0 +1,196 @@
+"""What every learner promises."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from perdure._classes import MAX_CLASSES
+from perdure._random import addressed_default
+from perdure._records import Batch, Experience
+from perdure.checkpoint import load, save
+from perdure.checks._case import SEED, Case
+from perdure.checks._script import blind
+from perdure.checks._state import batch_difference, copy_batch, difference, no_global_randomness, none, snapshot
+
+
+def batch_is_never_mutated(case: Case) -> None:
+    """What is observed stays as it came, byte for byte."""
+    learner = case.make(SEED)
+    for event in case.events:
+        before = None if event.batch is None else copy_batch(event.batch)
+        event.play(learner)
+        if event.batch is not None and before is not None:
+            none(batch_difference(before, event.batch), "observe changed its batch")
+
+
+def equal_seeds_equal_learners(case: Case) -> None:
+    """Two learners of one seed stay equal bit for bit."""
+    again = case.learner(len(case.events))
+    none(difference(case.trace[-1], snapshot(again)), "two learners of one seed, taught the same, differ")
+
+
+def no_global_random_generator(case: Case) -> None:
+    """No call moves a global generator, or depends on where one stands."""
+    learner = case.make(SEED)
+    for number, event in enumerate(case.events):
+        with addressed_default(number, "somewhere else"), no_global_randomness(str(event)):
+            event.play(learner)
+    none(difference(case.trace[-1], snapshot(learner)), "the result depends on PyTorch's global random generator")
+    with no_global_randomness("predict"):
+        case.answers(learner)
+
+
+def predict_writes_nothing(case: Case) -> None:
+    """Asking leaves the learner as it was, the modes of its modules included."""
+    learner = case.make(SEED)
+    for event in case.events:
+        event.play(learner)
+        if learner.admitted(case.held_out.task):
+            before, modes = snapshot(learner), _modes(learner)
+            case.answers(learner)
+            none(difference(before, snapshot(learner)), "predict changed the learner")
+            if modes != _modes(learner):
+                raise AssertionError("predict left a module in another mode (train or eval) than it found it")
+
+
+def answers_are_admitted_classes(case: Case) -> None:
+    """``predict`` answers (B,) int64, from the start on only with classes that were admitted."""
+    learner = case.make(SEED)
+    for event in case.events:
+        event.play(learner)
+        admitted = learner.admitted(case.held_out.task)
+        if not admitted:
+            continue
+        answers = case.answers(learner)
+        if answers.shape != (len(case.asked),) or answers.dtype != torch.int64:
+            raise AssertionError(f"predict gave {tuple(answers.shape)} {answers.dtype} for {len(case.asked)} examples")
+        if strangers := set(answers.tolist()) - set(admitted):
+            raise AssertionError(f"predict answered {sorted(strangers)}, admitted are {admitted}")
+
+
+def answers_do_not_depend_on_company(case: Case) -> None:
+    """An example is answered alike by itself and in a batch."""
+    learner = case.learner(len(case.events))
+    alone = torch.cat([learner.predict(x[None], case.held_out.task) for x in case.asked.x])
+    if not torch.equal(alone, case.answers(learner)):
+        raise AssertionError("predict answers differently for an example by itself and in a batch")
+
+
+def malformed_batch_is_refused(case: Case) -> None:
+    """A malformed batch raises ``ValueError`` or ``TypeError`` and changes nothing, first or later."""
+    good = case.events[case.first_observe].batch
+    assert good is not None
+    for upto in (case.first_observe, len(case.events)):
+        learner = case.learner(upto)
+        before = snapshot(learner)
+        wrong = malformed(good) | (malformed_later(good) if upto == len(case.events) else {})
+        for what, batch in wrong.items():
+            try:
+                learner.observe(batch)
+            except (ValueError, TypeError):
+                none(difference(before, snapshot(learner)), f"refusing a batch with {what} changed the learner")
+            else:
+                raise AssertionError(f"a batch with {what} was accepted")
+
+
+def malformed(good: Batch) -> dict[str, Any]:
+    """Batches that no learner should accept, by what is wrong with them."""
+    x, y = good.x, good.y
+    wrong: dict[str, Any] = {
+        "no example": Batch(x[:0], y[:0], None if good.task is None else good.task[:0]),
+        "labels that are not integers": replace(good, y=y.double()),
+        "labels of two dimensions": replace(good, y=y[:, None]),
+        "a negative label": replace(good, y=torch.full_like(y, -1)),
+        "a label without bound": replace(good, y=torch.full_like(y, MAX_CLASSES)),
+        "fewer labels than examples": replace(good, y=y[1:]),
+        "an array in place of a tensor": replace(good, x=x.numpy()),  # type: ignore[arg-type]
+        "fewer tasks than examples": replace(good, task=torch.zeros(len(y) + 1, dtype=torch.int64)),
+        "a negative task": replace(good, task=torch.full_like(y, -1)),
+        "tasks that are not integers": replace(good, task=torch.zeros(len(y))),
+    }
+    if x.is_floating_point():
+        for name, value in (("NaN", math.nan), ("infinity", math.inf)):
+            bad = x.clone()
+            bad.view(-1)[-1] = value
+            wrong[name] = replace(good, x=bad)
+    return wrong | {"no batch around it": (x, y)}
+
+
+def malformed_later(good: Batch) -> dict[str, Batch]:
+    """Batches that are wrong because others came before."""
+    other = torch.float64 if good.x.dtype != torch.float64 else torch.float32
+    return {
+        "another dtype": replace(good, x=good.x.to(other)),
+        "another shape": replace(good, x=good.x[..., None]),
+        "tasks told now and then": replace(good, task=torch.zeros_like(good.y) if good.task is None else None),
+    }
+
+
+def boundaries_pair_up(case: Case) -> None:
+    """``end`` without ``begin`` and ``begin`` within an experience raise ``RuntimeError`` and change nothing."""
+    learner = case.make(SEED)
+    _refuses(learner, learner.end, "end() without begin()")
+    learner.begin(replace(case.stream.experiences[0], classes=()))
+    _refuses(learner, lambda: learner.begin(Experience(1, ())), "begin() while an experience is open")
+
+
+def state_survives_a_checkpoint(case: Case) -> None:
+    """Saved anywhere and loaded into a learner of another seed, learning goes on as if never interrupted."""
+    with tempfile.TemporaryDirectory() as folder:
+        for cut in case.cuts:
+            path = save(Path(folder) / str(cut), case.learner(cut))
+            learner = case.make(SEED + 1)
+            load(path, learner)
+            none(difference(case.trace[cut], snapshot(learner)), f"saved and loaded after {cut} calls")
+            case.play(learner, cut)
+            none(difference(case.trace[-1], snapshot(learner)), f"gone on from a checkpoint after {cut} calls")
+            none(difference(case.final_answers, case.answers(learner)), f"answers, saved after {cut} calls")
+
+
+def future_does_not_matter(case: Case) -> None:
+    """With noise for all data that were not observed yet, the learner is the same now."""
+    for cut in case.cuts:
+        if cut > case.first_observe and case.events[cut - 1].batch is not None:
+            learner = case.make(SEED)
+            for event in blind(case.events[:cut]):
+                event.play(learner)
+            none(difference(case.trace[cut], snapshot(learner)), f"data of the future show after {cut} calls")
+
+
+def _modes(learner: Any) -> list[bool]:
+    model = getattr(learner, "model", None)
+    return [module.training for module in model.modules()] if isinstance(model, torch.nn.Module) else []
+
+
+def _refuses(learner: Any, call: Callable[[], None], what: str) -> None:
+    before = snapshot(learner)
+    try:
+        call()
+    except RuntimeError:
+        none(difference(before, snapshot(learner)), f"refusing {what} changed the learner")
+    else:
+        raise AssertionError(f"{what} was accepted: raise RuntimeError")
+
+
+PROMISES: dict[str, Callable[[Case], None]] = {
+    promise.__name__: promise
+    for promise in (
+        batch_is_never_mutated,
+        equal_seeds_equal_learners,
+        no_global_random_generator,
+        predict_writes_nothing,
+        answers_are_admitted_classes,
+        answers_do_not_depend_on_company,
+        malformed_batch_is_refused,
+        boundaries_pair_up,
+        state_survives_a_checkpoint,
+        future_does_not_matter,
+    )
+}
