@@ -1,0 +1,186 @@
+"""Compare methods on one stream: means and intervals over seeds, and which differences a paired test supports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perdure.metrics import Interval, interval
+from perdure.report._numbers import NUMBERS
+
+if TYPE_CHECKING:
+    from perdure.evaluation._record import Record
+
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """One method: its records by ascending seed, and each of ``NUMBERS`` as mean and 95 % interval over them."""
+
+    name: str
+    records: tuple[Record, ...]
+    upper_bound: bool
+    numbers: Mapping[str, Interval]
+
+    def values(self, number: str) -> dict[int, float]:
+        """The number of each seed."""
+        return {r.seed: NUMBERS[number].of(r) for r in self.records}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Accuracy of ``first`` minus ``second``, paired over the ``seeds`` that both have.
+
+    ``p`` is that of a two-sided paired t-test, Holm-corrected over all pairs; NaN with fewer than two shared seeds or
+    where the difference is the same for every seed.
+    """
+
+    first: str
+    second: str
+    seeds: tuple[int, ...]
+    size: Interval
+    p: float
+
+    @property
+    def real(self) -> bool:
+        """Whether the test says that the two differ."""
+        return self.p < SIGNIFICANCE
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Methods on one stream: upper bounds first, then by falling accuracy."""
+
+    data: str
+    setting: str
+    experiences: tuple[str, ...]
+    methods: tuple[Summary, ...]
+    differences: tuple[Difference, ...]
+
+    @cached_property
+    def ranked(self) -> tuple[Summary, ...]:
+        """The methods that can win: all but upper bounds."""
+        return tuple(m for m in self.methods if not m.upper_bound)
+
+    @cached_property
+    def bound(self) -> Summary | None:
+        """The highest upper bound."""
+        return next((m for m in self.methods if m.upper_bound), None)
+
+    @property
+    def leaders(self) -> tuple[str, ...]:
+        """The method of highest accuracy, and those that the test cannot tell from it."""
+        if not self.ranked or math.isnan(self.ranked[0].numbers["accuracy"].mean):
+            return ()
+        top = self.ranked[0].name
+        return (top, *(m.name for m in self.ranked[1:] if m.name not in self.differs_from(top)))
+
+    @property
+    def winner(self) -> str | None:
+        """The one method that the test tells from every other; None where there is none or no other."""
+        return self.leaders[0] if len(self.leaders) == 1 and len(self.ranked) > 1 else None
+
+    def difference(self, first: str, second: str) -> Difference:
+        """The difference of a pair, whichever way round it is asked."""
+        for d in self.differences:
+            if (d.first, d.second) == (first, second):
+                return d
+            if (d.first, d.second) == (second, first):
+                return Difference(first, second, d.seeds, Interval(-d.size.mean, d.size.half_width), d.p)
+        raise KeyError(f"no methods {first!r} and {second!r} in this comparison")
+
+    def differs_from(self, name: str) -> tuple[str, ...]:
+        """The methods that the test tells from ``name``, upper bounds included."""
+        return tuple(m.name for m in self.methods if m.name != name and self.difference(name, m.name).real)
+
+    def tested(self, name: str) -> bool:
+        """Whether any test of ``name`` was possible."""
+        return any(math.isfinite(self.difference(name, m.name).p) for m in self.methods if m.name != name)
+
+
+def compare(records: Sequence[Record], upper_bounds: frozenset[str] = frozenset()) -> Comparison:
+    """Group records by method and test which methods differ in average accuracy.
+
+    All pairs are tested by a paired t-test on their shared seeds, Holm-corrected, at 5 %. Methods named in
+    ``upper_bounds`` are shown and tested but cannot win. Raises ``ValueError`` where the records are not of one
+    stream, or where one method has a seed twice or different epochs or batch sizes.
+    """
+    first = _check_one_stream(records)
+    methods = [
+        _summary([r for r in records if r.method == name], name in upper_bounds)
+        for name in dict.fromkeys(r.method for r in records)
+    ]
+    methods.sort(key=lambda m: (not m.upper_bound, -np.nan_to_num(m.numbers["accuracy"].mean, nan=-1.0), m.name))
+    return Comparison(first.data, first.setting, tuple(first.experiences), tuple(methods), _differences(methods))
+
+
+def _check_one_stream(records: Sequence[Record]) -> Record:
+    if not records:
+        raise ValueError("no records: give at least one")
+    first = records[0]
+    for record in records[1:]:
+        for field in ("data", "setting", "experiences"):
+            if getattr(record, field) != getattr(first, field):
+                raise ValueError(
+                    f"{first.method} (seed {first.seed}) has {field} {getattr(first, field)!r} but {record.method} "
+                    f"(seed {record.seed}) has {getattr(record, field)!r}: compare records of one stream at a time"
+                )
+    return first
+
+
+def _summary(records: list[Record], upper_bound: bool) -> Summary:
+    records = sorted(records, key=lambda r: r.seed)
+    name = records[0].method
+    for one, other in pairwise(records):
+        if one.seed == other.seed:
+            raise ValueError(f"{name} has seed {one.seed} twice: give one record for each seed")
+        if (one.epochs, one.batch_size) != (other.epochs, other.batch_size):
+            raise ValueError(
+                f"{name} ran with {one.epochs} epochs and batches of {one.batch_size}, and with {other.epochs} and "
+                f"{other.batch_size}: compare one configuration of a method at a time"
+            )
+    numbers = {key: interval([number.of(r) for r in records]) for key, number in NUMBERS.items()}
+    return Summary(name, tuple(records), upper_bound, numbers)
+
+
+def _differences(methods: Sequence[Summary]) -> tuple[Difference, ...]:
+    pairs, raw = [], []
+    for first, second in combinations(methods, 2):
+        one, other = first.values("accuracy"), second.values("accuracy")
+        seeds = tuple(sorted(one.keys() & other.keys()))
+        a, b = np.array([one[s] for s in seeds]), np.array([other[s] for s in seeds])
+        raw.append(_paired_p(a, b))
+        pairs.append((first.name, second.name, seeds, interval(a - b)))
+    return tuple(Difference(*pair, p) for pair, p in zip(pairs, holm(raw), strict=True))
+
+
+def _paired_p(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """NaN where the t statistic is undefined: fewer than two seeds, or differences without variance."""
+    difference = a - b
+    if len(difference) < 2 or not np.ptp(difference) > 1e-9:
+        return math.nan
+    from scipy.stats import ttest_rel
+
+    return float(ttest_rel(a, b).pvalue)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's step-down correction: the i-th smallest of m values times m - i, never falling, at most 1; NaN stays NaN.
+
+    >>> holm([0.01, 0.04, float("nan"), 0.03])
+    [0.03, 0.06, nan, 0.06]
+    """
+    defined = sorted((value, i) for i, value in enumerate(p) if not math.isnan(value))
+    corrected, floor = [math.nan] * len(p), 0.0
+    for rank, (value, i) in enumerate(defined):
+        floor = max(floor, min(1.0, (len(defined) - rank) * value))
+        corrected[i] = floor
+    return corrected

@@ -1,0 +1,57 @@
+"""Curves and matrices of one method, over its seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from perdure.evaluation._record import Record
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Accuracy while learning: ``mean``, ``low`` and ``high`` over seeds (N, T) at ``updates`` (N,)."""
+
+    updates: Array
+    mean: Array
+    low: Array
+    high: Array
+    changes: Array
+
+    @property
+    def progress(self) -> Array:
+        """``updates`` as experiences learnt: t when experience t begins, T at the end."""
+        bounds = np.append(self.changes, max(self.updates[-1], self.changes[-1] + 1))
+        return np.interp(self.updates, bounds, np.arange(len(bounds)))
+
+
+def curves_over_seeds(records: Sequence[Record]) -> Curves:
+    """Mean, lowest and highest over seeds, at the updates where the first seed was measured.
+
+    Other seeds are read off between their own measurements. Undefined for one seed is undefined for all.
+    """
+    first = records[0]
+    updates = np.asarray(first.curve.updates, dtype=np.float64)
+    stack = np.stack([_read_off(r, updates) for r in records])
+    return Curves(updates, stack.mean(0), stack.min(0), stack.max(0), np.asarray(first.changes, dtype=np.float64))
+
+
+def matrix_over_seeds(records: Sequence[Record]) -> Array:
+    """The accuracy matrix, averaged over seeds."""
+    mean: Array = np.mean([r.accuracy for r in records], axis=0, dtype=np.float64)
+    return mean
+
+
+def _read_off(record: Record, updates: Array) -> Array:
+    own = np.asarray(record.curve.updates, dtype=np.float64)
+    accuracy = np.asarray(record.curve.accuracy, dtype=np.float64)
+    if np.array_equal(own, updates):
+        return accuracy
+    return np.stack([np.interp(updates, own, column) for column in accuracy.T], axis=1)

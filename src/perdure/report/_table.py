@@ -1,0 +1,49 @@
+"""A comparison as a table for the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from perdure.report._compare import Comparison
+from perdure.report._numbers import NUMBERS
+from perdure.report._words import show_interval
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+COLUMNS = ("accuracy", "forgetting", "train_seconds", "processed", "memory_bytes")
+
+
+def table(comparison: Comparison) -> Table:
+    """One row for each method; print it with ``rich.print``. Intervals are 95 % over seeds."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    title = Text(f"{comparison.data}, {comparison.setting}")
+    rows = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    rows.add_column("method", overflow="fold", min_width=12)
+    for key in COLUMNS:
+        rows.add_column(NUMBERS[key].label.replace(" ", "\n"), justify="right", no_wrap=True)
+    rows.add_column("differs\nfrom", overflow="fold", min_width=10)
+    for method in comparison.methods:
+        name = Text(method.name + (" (bound)" if method.upper_bound else ""))
+        if method.name == comparison.winner:
+            name.stylize("bold")
+        numbers = [show_interval(method.numbers[key], NUMBERS[key].unit) for key in COLUMNS]
+        rows.add_row(name, *numbers, Text(differs(comparison, method.name)))
+    return rows
+
+
+def differs(comparison: Comparison, name: str) -> str:
+    """Whom the paired test tells from ``name``, as short as possible."""
+    others = [m.name for m in comparison.methods if m.name != name]
+    different = comparison.differs_from(name)
+    same = [other for other in others if other not in different]
+    if not comparison.tested(name):
+        return "not tested"
+    if not different:
+        return "none"
+    if not same:
+        return "all others"
+    return f"all but {', '.join(same)}" if len(same) < len(different) else ", ".join(different)

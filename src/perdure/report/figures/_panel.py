@@ -1,0 +1,88 @@
+"""Lines of accuracy over time, with the changes marked and each line labelled at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from perdure.report._curves import Array
+from perdure.report.figures._colours import INK, RULE, SOFT
+from perdure.report.figures._labels import note, spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MANY = 12
+MOST_POINTS = 400
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """One line with its band from the lowest to the highest seed. An empty label is not written."""
+
+    x: Array
+    mean: Array
+    low: Array
+    high: Array
+    colour: str
+    label: str
+    dashed: bool = False
+    band: bool = True
+    css: str = ""
+
+
+def paint_lines(
+    ax: Axes, lines: Sequence[Line], bounds: Sequence[float], height: float, current: int | None = None
+) -> None:
+    """Draw ``lines`` over ``bounds`` (where each experience begins, then the end), shading experience ``current``.
+
+    ``height`` of the axes in pixels sets how close labels may come.
+    """
+    ax.set_xlim(bounds[0], bounds[-1])
+    ax.set_ylim(0, 1)
+    ax.set_yticks([0, 0.5, 1], ["0", "50", "100 %"])
+    ax.grid(axis="y", color=RULE, linewidth=0.6)
+    ax.set_axisbelow(True)
+    _mark_changes(ax, bounds, current)
+    for line in lines:
+        if line.band and np.nanmax(line.high - line.low, initial=0.0) > 0.002:
+            x, low, high = _thinned(line)
+            ax.fill_between(x, low, high, color=line.colour, alpha=0.16, linewidth=0, gid=f"class {line.css}")
+    for line in lines:
+        dashes: Any = (0, (4, 2)) if line.dashed else "solid"
+        style = {"color": line.colour, "linewidth": 1.6 if len(lines) <= MANY else 0.8, "linestyle": dashes}
+        ax.plot(line.x, line.mean, **style, clip_on=False, gid=f"class {line.css}")
+    _label_ends(ax, lines, height)
+
+
+def _mark_changes(ax: Axes, bounds: Sequence[float], current: int | None) -> None:
+    count = len(bounds) - 1
+    every = 1 if count <= MANY else 10
+    for t in range(count):
+        if t:
+            ax.axvline(bounds[t], color=SOFT, linewidth=0.8 if count <= MANY else 0.3, linestyle=(0, (2, 2)))
+        if t == current:
+            ax.axvspan(bounds[t], bounds[t + 1], color=RULE, alpha=0.5, linewidth=0)
+        if (t + 1) % every == 0 or t == 0:
+            word = f"learning {t + 1}" if t == 0 and count <= 5 else str(t + 1)
+            where = ((bounds[t] + bounds[t + 1]) / 2, 1)
+            colour = INK if t == current else SOFT
+            note(ax, word, where, ("data", "axes fraction"), (0, 6), ha="center", va="bottom", colour=colour)
+
+
+def _label_ends(ax: Axes, lines: Sequence[Line], height: float) -> None:
+    known = [(line, line.mean[~np.isnan(line.mean)]) for line in lines if line.label]
+    ends = [(line, float(values[-1])) for line, values in known if values.size]
+    places = spread([end * height for _, end in ends], 12, 2, height)
+    for (line, end), y in zip(ends, places, strict=True):
+        shift = (6, y - end * height)
+        note(ax, line.label, (1, end), ("axes fraction", "data"), shift, colour=line.colour, css=line.css)
+
+
+def _thinned(line: Line) -> tuple[Array, Array, Array]:
+    """The band by at most ``MOST_POINTS`` points, none of its extremes lost."""
+    starts = np.arange(0, len(line.x), -(-len(line.x) // MOST_POINTS))
+    return line.x[starts], np.minimum.reduceat(line.low, starts), np.maximum.reduceat(line.high, starts)
