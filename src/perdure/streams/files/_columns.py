@@ -1,0 +1,100 @@
+"""Tables: which columns are features, and Arrow record batches as arrays of float32."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perdure.streams.files._errors import FileError, missing, numbered
+from perdure.streams.files._source import Array, Source
+
+Types = Mapping[str, Any]  # the Arrow type of each column
+
+
+class Columns(Source):
+    """A table in a file. ``keys``: the target and the by-column; ``features``: all other numeric columns if None."""
+
+    _rows: int | None = None  # where known before reading
+
+    def __init__(
+        self, path: Path, files: Sequence[Path], types: Types, keys: Sequence[str], features: Sequence[str] | None
+    ) -> None:
+        chosen = choose(path, types, keys, features)
+        unused = [name for name in types if name not in (*chosen, *keys)] if features is None else []
+        super().__init__(path, files, chosen, (len(chosen),), np.float32, unused)
+
+    @abstractmethod
+    def _read(self, names: Sequence[str], chunk: int) -> Iterator[Any]:
+        """The record batches of one chunk, the columns ``names`` only and in that order."""
+
+    def _pieces(self, names: Sequence[str], chunk: int) -> Iterator[tuple[int, Any]]:
+        stop = (*self.starts[1:], self._rows)[chunk]
+        return numbered(self.path, self._read(names, chunk), self.starts[chunk], stop)
+
+    def values(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        for chunk in range(len(self.starts)):
+            for row, batch in self._pieces(names, chunk):
+                yield row, tuple(batch.columns)
+
+    def _examples(self, chunk: int) -> Iterator[tuple[int, Array]]:
+        for row, batch in self._pieces(self.features, chunk):
+            yield row, self._float32(row, batch)
+
+    def _float32(self, row: int, batch: Any) -> Array:
+        import pyarrow
+
+        x = np.empty((len(batch), len(self.features)), np.float32)
+        for j, column in enumerate(batch.columns):
+            x[:, j] = column.cast(pyarrow.float32(), safe=False).to_numpy(zero_copy_only=False)
+        finite = np.isfinite(x)
+        if not finite.all():
+            i, j = np.argwhere(~finite)[0].tolist()
+            found = batch.column(j)[i].as_py()
+            raise FileError(
+                f"{self.path}: column {self.features[j]!r} holds {'no value' if found is None else found} "
+                f"in row {row + i} (from 0): features are finite float32 numbers; fill or drop such rows, or the column"
+            )
+        return x
+
+
+def column_types(path: Path, schema: Any) -> Types:
+    """The type of each column of an Arrow ``schema``."""
+    doubled = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    if doubled:
+        raise FileError(f"{path}: more than one column is called {doubled[0]!r}: rename them")
+    return dict(zip(schema.names, schema.types, strict=True))
+
+
+def choose(path: Path, types: Types, keys: Sequence[str], features: Sequence[str] | None) -> tuple[str, ...]:
+    """The features: those asked for, or every numeric column that is no key."""
+    for name in (*keys, *(features or ())):
+        if name not in types:
+            raise missing(path, "column", name, list(types))
+    if features is None:
+        features = [name for name, kind in types.items() if name not in keys and _is_numeric(name, kind)]
+        if not features:
+            found = ", ".join(f"{name!r} ({kind})" for name, kind in list(types.items())[:20])
+            raise FileError(f"{path}: no numeric column to learn from among {found}: encode features as numbers")
+    for name in features:
+        if name in keys:
+            raise FileError(f"{path}: {name!r} is the target or the by-column: leave it out of features=")
+        if not _is_numeric(name, types[name]):
+            raise FileError(
+                f"{path}: column {name!r} holds {types[name]} where numbers are due: "
+                "encode it, or leave it out of features="
+            )
+    if not features or len(set(features)) < len(features):
+        raise FileError(f"{path}: features={list(features)}: name at least one column, and each once")
+    return tuple(features)
+
+
+def _is_numeric(name: str, kind: Any) -> bool:
+    """Whether a column can be a feature; the row index that pandas writes beside the columns cannot."""
+    from pyarrow import types
+
+    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal)
+    return not name.startswith("__index_level_") and any(test(kind) for test in tests)

@@ -1,0 +1,63 @@
+"""Folders of images by class: which files there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from perdure.streams.files._errors import FileError, missing
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The images ``path/<class>/*`` with their class numbers, and how many other files lie beside them."""
+
+    classes: tuple[str, ...]
+    files: tuple[Path, ...]
+    labels: tuple[int, ...]
+    num_others: int
+
+
+def list_folder(path: Path, classes: Sequence[str] | None = None) -> Folder:
+    """What is in ``path``. Its sub-folders are the classes, sorted as numbers if they are some; or ``classes`` are."""
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path}: no such folder: check the path")
+    found = [entry for entry in _visible(path) if entry.is_dir()]
+    by_number = all(entry.name.isdecimal() for entry in found)
+    names = (
+        tuple(sorted((entry.name for entry in found), key=int if by_number else str))
+        if classes is None
+        else tuple(classes)
+    )
+    if len(names) < 2:
+        raise FileError(
+            f"{path}: {len(found)} sub-folders: put the images of each class into one, at least two classes"
+        )
+    files: list[Path] = []
+    labels: list[int] = []
+    num_others = 0
+    for entry in found:
+        if entry.name not in names:
+            raise missing(path, "class learnt from that is called", entry.name, names)
+        entries = _visible(_inside(path, entry))
+        images = [_inside(path, file) for file in entries if file.suffix.lower() in ENDINGS]
+        if not images:
+            raise FileError(f"{entry}: no image here ({', '.join(ENDINGS)}): add some, or remove the folder")
+        files += images
+        labels += [names.index(entry.name)] * len(images)
+        num_others += len(entries) - len(images)
+    return Folder(names, tuple(files), tuple(labels), num_others)
+
+
+def _visible(path: Path) -> list[Path]:
+    return sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+
+
+def _inside(folder: Path, entry: Path) -> Path:
+    """``entry``, if it does not lead out of ``folder``."""
+    if entry.is_symlink() and not entry.resolve().is_relative_to(folder.resolve()):
+        raise FileError(f"{entry}: this link leads out of {folder}: put the file itself there, or remove the link")
+    return entry

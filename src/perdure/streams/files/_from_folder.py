@@ -1,0 +1,99 @@
+"""``from_folder``: a stream from folders of images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from perdure.streams._classes import class_incremental, task_incremental
+from perdure.streams._data import ArrayData, IndexedData
+from perdure.streams._stream import Stream
+from perdure.streams.files._division import Order, as_numbers
+from perdure.streams.files._folder import Folder, list_folder
+from perdure.streams.files._images import Form, ImageData, common_form, decode
+
+
+def from_folder(
+    path: str | Path,
+    *,
+    experiences: int = 5,
+    order: Order = None,
+    test: str | Path | None = None,
+    holdout: float = 0.2,
+    task: bool = False,
+    size: int | None = None,
+    seed: int = 0,
+    name: str | None = None,
+    memory_limit_mb: int = 512,
+) -> Stream:
+    """A class-incremental stream from images ``path/<class>/*`` (png, jpg, jpeg, webp, bmp).
+
+    x is uint8 (B, C, H, W), grey where all images are, else RGB (transparency is dropped). The names of the sub-folders
+    are the classes, in the order of their numbers if they are numbers, else of the alphabet. ``size``: make every image
+    so many pixels high and wide; without it all must be of one size.
+
+    ``test``: another such folder to judge on; ``path/train`` and ``path/test`` are taken where both exist. Without it
+    the share ``holdout`` (0 to 1) of each class is held out, drawn by ``seed``. ``experiences``, ``order`` (of class
+    names) and ``task`` are as in ``from_file``.
+
+    Images that together need more than ``memory_limit_mb`` are decoded whenever they are wanted. Files that are no
+    images are passed over and counted in the notes of the stream.
+
+    Raises ``FileNotFoundError``, or ``ValueError`` with one line on what is wrong and what to do: images of different
+    sizes, of more than 8 bits, of too many pixels, damaged; a link that leads out of the folder; a single class.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for kind, grey in (("dark", 0), ("light", 255)):
+    ...     (folder / kind).mkdir()
+    ...     for i in range(5):
+    ...         Image.new("L", (8, 8), grey).save(folder / kind / f"{i}.png")
+    >>> stream = from_folder(folder, experiences=2)
+    >>> stream.classes, tuple(stream.example().x.shape), len(stream.experiences[0].data)
+    (('dark', 'light'), (1, 1, 8, 8), 4)
+    """
+    if size is not None and size < 1:
+        raise ValueError(f"size={size}: give at least 1 pixel, or None to keep the size")
+    if memory_limit_mb < 1:
+        raise ValueError(f"memory_limit_mb={memory_limit_mb}: give at least 1")
+    root = path = Path(path)
+    if test is None and (path / "train").is_dir() and (path / "test").is_dir():
+        path, test = path / "train", path / "test"
+    train = list_folder(path)
+    held = None if test is None else list_folder(Path(test), train.classes)
+    folders = [train] if held is None else [train, held]
+    form = common_form([file for folder in folders for file in folder.files], size)
+    lazy = math.prod(form.shape) * sum(len(folder.files) for folder in folders) > memory_limit_mb << 20
+    build = task_incremental if task else class_incremental
+    stream = build(
+        _data(train, form, lazy=lazy),
+        None if held is None else _data(held, form, lazy=lazy),
+        experiences=experiences,
+        order=as_numbers(path, order, train.classes),
+        seed=seed,
+        holdout=holdout if held is None else None,
+        name=root.name if name is None else name,
+        classes=train.classes,
+    )
+    return replace(stream, notes=(*stream.notes, *_notes(folders, lazy=lazy)))
+
+
+def _data(folder: Folder, form: Form, *, lazy: bool) -> IndexedData:
+    if lazy:
+        return ImageData(folder.files, folder.labels, form)
+    x = np.empty((len(folder.files), *form.shape), np.uint8)
+    for i, file in enumerate(folder.files):
+        x[i] = decode(file, form)
+    return ArrayData(x, folder.labels)
+
+
+def _notes(folders: Sequence[Folder], *, lazy: bool) -> list[str]:
+    notes = ["Images are decoded anew at each pass."] if lazy else []
+    if others := sum(folder.num_others for folder in folders):
+        notes.append(f"Passed over: {others} files that are no images.")
+    return notes

@@ -1,0 +1,70 @@
+"""What every reader gives: the values of some columns, and the examples, front to back in pieces of bounded size."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perdure.streams.files._errors import FileError
+
+Array = np.ndarray[Any, Any]
+PIECE_BYTES = 4 << 20  # read at once, at most
+PIECE_ROWS = 1 << 16
+
+
+class Source(ABC):
+    """A file of examples, one row each, counted from 0.
+
+    ``shape`` and ``dtype`` are those of one example. ``starts``: the first row of each chunk that can be read by itself
+    (a row group); one chunk where a file can only be read from its beginning. ``features``: the columns of x;
+    ``left_out``: those that are neither features nor asked for.
+    """
+
+    starts: tuple[int, ...] = (0,)
+
+    def __init__(
+        self,
+        path: Path,
+        files: Iterable[Path],
+        features: Sequence[str],
+        shape: Sequence[int],
+        dtype: Any,
+        left_out: Sequence[str] = (),
+    ) -> None:
+        self.path, self.features, self.left_out = path, tuple(features), tuple(left_out)
+        self.shape, self.dtype = tuple(shape), np.dtype(dtype)
+        self._files = tuple(files)
+        self._stamp = self._look()
+
+    @abstractmethod
+    def values(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """First row and Arrow arrays of the columns ``names``, piece by piece."""
+
+    @abstractmethod
+    def _examples(self, chunk: int) -> Iterator[tuple[int, Array]]:
+        """First row and x (n, *shape) of the pieces of one chunk, checked to be finite."""
+
+    def examples(self, chunks: Iterable[int] | None = None) -> Iterator[tuple[int, Array]]:
+        """First row and x (n, *shape), piece by piece, of the ``chunks`` named or of all."""
+        if self._look() != self._stamp:
+            raise FileError(f"{self.path} has changed since the stream was made: make the stream again")
+        for chunk in range(len(self.starts)) if chunks is None else chunks:
+            yield from self._examples(chunk)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one example in memory."""
+        return max(1, math.prod(self.shape) * int(self.dtype.itemsize))
+
+    @property
+    def piece_rows(self) -> int:
+        """Rows read at once, at most."""
+        return max(1, min(PIECE_ROWS, PIECE_BYTES // self.row_bytes))
+
+    def _look(self) -> list[tuple[int, int]]:
+        return [(stat.st_size, stat.st_mtime_ns) for stat in (file.stat() for file in self._files)]
