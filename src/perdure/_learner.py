@@ -14,7 +14,7 @@ from perdure._classes import Classes, check_range
 from perdure._composition import check_fits, check_optimizer, unique_draws, with_memories
 from perdure._gate import check, check_finite
 from perdure._growth import options, replace_parameters, restart, restore
-from perdure._part import Part
+from perdure._part import PHASES, Part
 from perdure._random import addressed_default, generator
 from perdure._records import Batch, Experience, Output, Segment, Step, join_batches
 from perdure.memory import Memory
@@ -289,8 +289,9 @@ class Learner:
             self._experience_mask = self._classes.mask(self.experience.classes)
 
     def _bind_phases(self) -> None:
-        phases = ("loss", "reference", "transform", "after_step", "after_experience")
-        self._phases = {phase: tuple(part for part in self.parts if part.overrides(phase)) for phase in phases}
+        self._phases = {phase: tuple(part for part in self.parts if part.overrides(phase)) for phase in PHASES}
+        for phase in ("loss", "reference"):  # gradients add up in the order in which losses are made: not that of parts
+            self._phases[phase] = tuple(sorted(self._phases[phase], key=lambda part: part.name))
         self.params: dict[str, Tensor] = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         self._trainable = list(self.params.values())
 
