@@ -74,6 +74,8 @@ class Case:
 
 def keep(promises: Mapping[str, Callable[[C], None]], case: C, exclude: Mapping[str, str], what: str) -> None:
     """Check each promise by name; ``exclude`` maps the names of those that are left out to the reason."""
+    if unknown := sorted(exclude.keys() - promises.keys()):
+        raise ValueError(f"exclude= names {unknown[0]!r}; the promises are {', '.join(promises)}")
     for name, promise in promises.items():
         if name in exclude:
             continue
