@@ -37,8 +37,10 @@ def run(
     seeds give every method the same. ``progress(done, total, text)`` is called about ten times a second. Raises
     ``ValueError`` before learning if learner and stream do not fit."""
     _check(learner, stream, epochs, batch_size)
+    kept = 0
     if learner.data == "so-far":
         stream = cumulative(stream)
+        kept = _num_bytes(stream.experiences[-1])
     watch = _Watch(learner, Evaluator(stream, evaluation_samples, seed), progress, _total(stream, epochs, batch_size))
     matrix: list[list[float]] = []
     changes: list[int] = []
@@ -65,7 +67,7 @@ def run(
         accuracy=matrix,
         curve=watch.curve,
         changes=changes,
-        cost=watch.cost(),
+        cost=watch.cost(kept),
         epochs=epochs,
         batch_size=batch_size,
         notes=stream.notes,
@@ -102,14 +104,15 @@ class _Watch:
         self.evaluation_seconds += time.perf_counter() - started
         return row
 
-    def cost(self) -> Cost:
+    def cost(self, kept: int) -> Cost:
+        """``kept``: bytes of stream data that had to be at hand again, beside the learner's memories."""
         return Cost(
             train_seconds=time.perf_counter() - self.started - self.evaluation_seconds,
             evaluation_seconds=self.evaluation_seconds,
             updates=self.learner.num_updates,
             samples=self.samples,
             processed=self.learner.num_processed,
-            memory_bytes=self.learner.memory_bytes,
+            memory_bytes=self.learner.memory_bytes + kept,
             parameters=self.learner.num_parameters,
         )
 
@@ -131,6 +134,13 @@ def _feed(experience: Experience, epochs: int, batch_size: int, seed: int, stric
         order = None if strict else generator(seed, f"order/{experience.index}", epoch)
         for batch in experience.data.batches(batch_size, order):
             yield epoch, batch
+
+
+def _num_bytes(experience: Experience) -> int:
+    """Bytes of an experience's examples and labels."""
+    assert experience.data is not None
+    example = next(iter(experience.data.batches(1)))
+    return len(experience.data) * (example.x.nbytes + example.y.nbytes)
 
 
 def _num_batches(experience: Experience, batch_size: int) -> int:

@@ -20,7 +20,7 @@ class Cost:
     updates: int
     samples: int  # examples presented by the stream, each epoch again
     processed: int  # examples that went through a training forward, replayed ones included
-    memory_bytes: int  # held by memories at the end
+    memory_bytes: int  # of examples kept at the end: in memories, or all data where a method trains on all so far
     parameters: int
 
 
