@@ -35,12 +35,13 @@ class Curves:
 def curves_over_seeds(records: Sequence[Record]) -> Curves:
     """Mean, lowest and highest over seeds, at the updates where the first seed was measured.
 
-    Other seeds are read off between their own measurements. Undefined for one seed is undefined for all.
+    Other seeds are read off between their own measurements. Undefined for one seed is undefined for all. A run without
+    a curve counts with the rows of its accuracy matrix.
     """
-    first = records[0]
-    updates = np.asarray(first.curve.updates, dtype=np.float64)
+    updates, _ = _measured(records[0])
     stack = np.stack([_read_off(r, updates) for r in records])
-    return Curves(updates, stack.mean(0), stack.min(0), stack.max(0), np.asarray(first.changes, dtype=np.float64))
+    changes = np.asarray(records[0].changes, dtype=np.float64)
+    return Curves(updates, stack.mean(0), stack.min(0), stack.max(0), changes)
 
 
 def matrix_over_seeds(records: Sequence[Record]) -> Array:
@@ -49,9 +50,15 @@ def matrix_over_seeds(records: Sequence[Record]) -> Array:
     return mean
 
 
+def _measured(record: Record) -> tuple[Array, Array]:
+    """The curve; the rows of the accuracy matrix where none was taken."""
+    if record.curve.updates:
+        return np.asarray(record.curve.updates, dtype=np.float64), np.asarray(record.curve.accuracy, dtype=np.float64)
+    return np.array([*record.changes, record.cost.updates], dtype=np.float64), np.asarray(record.accuracy, np.float64)
+
+
 def _read_off(record: Record, updates: Array) -> Array:
-    own = np.asarray(record.curve.updates, dtype=np.float64)
-    accuracy = np.asarray(record.curve.accuracy, dtype=np.float64)
+    own, accuracy = _measured(record)
     if np.array_equal(own, updates):
         return accuracy
     return np.stack([np.interp(updates, own, column) for column in accuracy.T], axis=1)

@@ -43,7 +43,7 @@ def variables(num_experiences: int, dark: bool) -> dict[str, str]:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    low, high = (0.42, 0.97) if dark else (0.0, 0.7)
+    low, high = (0.42, 0.97) if dark else (0.0, 0.62)
     count = min(num_experiences, 256)
     steps = [low + (high - low) * k / max(1, count - 1) for k in range(count)]
     return {f"m{i}": colour for i, colour in enumerate(_DARK if dark else _LIGHT)} | {

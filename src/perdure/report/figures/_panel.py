@@ -67,7 +67,7 @@ def _mark_changes(ax: Axes, bounds: Sequence[float], current: int | None) -> Non
         if t == current:
             ax.axvspan(bounds[t], bounds[t + 1], color=RULE, alpha=0.5, linewidth=0)
         if (t + 1) % every == 0 or t == 0:
-            word = f"learning {t + 1}" if t == 0 and count <= 5 else str(t + 1)
+            word = "learning 1" if t == 0 and count <= 5 and current is None else str(t + 1)
             where = ((bounds[t] + bounds[t + 1]) / 2, 1)
             colour = INK if t == current else SOFT
             note(ax, word, where, ("data", "axes fraction"), (0, 6), ha="center", va="bottom", colour=colour)

@@ -1,0 +1,153 @@
+"""The page in a real browser, offline: no error, all figures drawn, no sideways scrolling, controls that work."""
+
+import base64
+import hashlib
+import html
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from perdure.report import write
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--virtual-time-budget=5000",
+    "--enable-logging=stderr",
+    "--v=0",
+    "--window-size=1700,1000",
+)
+
+PROBE = """(() => {
+  const all = (s) => [...document.querySelectorAll(s)];
+  const seen = {};
+  const look = (name) => {
+    const shown = all("svg[role=img]").filter((svg) => svg.getBoundingClientRect().width > 0);
+    const drawn = shown.filter((svg) => svg.querySelector("text") && all("#" + svg.id + " path").some((path) => {
+      const box = path.getBBox();
+      return box.width + box.height > 20;
+    }));
+    const root = document.documentElement;
+    const inside = (e) => e.closest(".scroll, nav, svg");
+    const wide = all("body *").filter((e) => !inside(e) && e.getBoundingClientRect().right > root.clientWidth + 1);
+    seen[name] = {
+      shown: shown.length, drawn: drawn.length, overflow: root.scrollWidth - root.clientWidth,
+      wide: wide.slice(0, 3).map((e) => e.outerHTML.slice(0, 80)),
+    };
+  };
+  look("by-method");
+  for (const tab of ["experience", "larger"]) {
+    document.getElementById("tab-" + tab).click();
+    look(tab);
+  }
+  const column = () => all("table.sortable tbody tr").map((row) => row.cells[0].dataset.value);
+  const heads = all("table.sortable thead button");
+  seen.order = column();
+  heads[0].click();
+  seen.byName = column();
+  heads[4].click();
+  seen.byTime = column();
+  heads[4].click();
+  seen.byTimeUp = column();
+  all("tr[data-method]")[0].dispatchEvent(new PointerEvent("pointerenter"));
+  seen.faded = all(".faded").length;
+  seen.records = JSON.parse(document.getElementById("data").textContent).length;
+  seen.hacked = document.documentElement.dataset.hacked || "no";
+  seen.dark = getComputedStyle(document.body).backgroundColor;
+  parent.document.documentElement.setAttribute("data-seen-" + innerWidth, JSON.stringify(seen));
+})();"""
+
+
+def visit(path, tmp_path, *flags):
+    """What the probe sees at desktop and at phone width, and what the console said."""
+    page = path.read_text(encoding="utf-8")
+    allowed = base64.b64encode(hashlib.sha256(PROBE.encode()).digest()).decode()
+    page = page.replace("script-src ", f"script-src 'sha256-{allowed}' ", 1)
+    page = page.replace("</body>", f"<script>{PROBE}</script></body>")
+    frame = '<iframe style="border:0;width:{}px;height:900px" srcdoc="{}"></iframe>'
+    outer = tmp_path / "outer.html"
+    frames = [frame.format(width, html.escape(page)) for width in (1280, 390)]
+    outer.write_text("<!doctype html><meta charset=utf-8>" + "".join(frames), encoding="utf-8")
+    command = [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", outer.as_uri()]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    found = dict(re.findall(r'data-seen-(\d+)="([^"]*)"', run.stdout[:2_000_000]))
+    console = [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+    return {int(width): json.loads(html.unescape(seen)) for width, seen in found.items()}, console
+
+
+@pytest.mark.parametrize(
+    ("methods", "T", "seeds", "setting"),
+    [
+        (("er",), 1, 1, "class-incremental"),
+        (("er", "finetune"), 2, 3, "domain-incremental"),
+        (("joint", "der_pp", "er", "ewc", "finetune"), 5, 3, "class-incremental"),
+        (("joint", "der_pp", "er", "agem", "lwf", "ewc", "si", "finetune"), 10, 2, "class-incremental"),
+        (("er", "finetune"), 50, 1, "class-incremental"),
+    ],
+    ids=["one", "two", "five", "ten", "fifty"],
+)
+def test_every_figure_is_drawn_and_nothing_runs_over(simulate, tmp_path, methods, T, seeds, setting):
+    records = [simulate(m, s, T=T, setting=setting, points=20 if T < 50 else 4) for m in methods for s in range(seeds)]
+    seen, console = visit(write(records, tmp_path / "p.html", upper_bounds=frozenset({"joint"})), tmp_path)
+    assert console == []
+    assert set(seen) == {1280, 390}
+    always = 1 + len(methods) + 2  # accuracy at the end, a matrix for each method, two of cost
+    for width, page in seen.items():
+        for view, more in (("by-method", len(methods)), ("experience", min(T, 12)), ("larger", 1)):
+            assert page[view] == {"shown": always + more, "drawn": always + more, "overflow": 0, "wide": []}, (
+                width,
+                view,
+            )
+        assert page["records"] == len(records)
+        assert page["byName"] == sorted(methods)
+        assert sorted(page["byTime"]) == sorted(methods)
+        assert page["byTimeUp"] == page["byTime"][::-1]
+        assert (page["faded"] > 0) == (len(methods) > 1)
+
+
+def test_names_of_strangers_run_nothing_and_break_no_layout(simulate, tmp_path):
+    """With the policy taken away: escaping alone must hold."""
+    hack = "document.documentElement.dataset.hacked"
+    hostile = f'</script><script>{hack}=1</script><img src=x onerror="{hack}=2">\''
+    names = [hostile, "W" * 120]
+    records = [simulate(m, s, T=2, data=hostile, names=names) for m in (hostile, "M" * 90) for s in range(2)]
+    path = write(records, tmp_path / "p.html", title=hostile, notes=[hostile])
+    path.write_text(re.sub(r"<meta http-equiv[^>]*>", "", path.read_text(encoding="utf-8")), encoding="utf-8")
+    seen, console = visit(path, tmp_path)
+    assert console == []
+    for page in seen.values():
+        assert page["hacked"] == "no"
+        assert page["by-method"]["overflow"] == 0
+        assert page["by-method"]["wide"] == []
+
+
+def test_dark_mode_follows_the_reader(simulate, tmp_path):
+    path = write([simulate("er", T=2)], tmp_path / "p.html")
+    seen, console = visit(path, tmp_path, "--blink-settings=preferredColorScheme=0")
+    assert console == []
+    assert seen[1280]["dark"] == "rgb(21, 23, 27)"
+
+
+def test_the_probe_would_see_a_broken_page(simulate, tmp_path):
+    """Otherwise the tests above prove nothing."""
+    path = write([simulate("er", T=2)], tmp_path / "p.html")
+    page = path.read_text(encoding="utf-8")
+    path.write_text(
+        page.replace("<main", '<img src="https://example.org/x.png"><main style="width: 2000px"', 1), encoding="utf-8"
+    )
+    seen, console = visit(path, tmp_path)
+    assert any("violates" in line for line in console)
+    assert seen[390]["by-method"]["overflow"] > 0
