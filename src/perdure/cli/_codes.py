@@ -1,0 +1,6 @@
+"""Exit codes."""
+
+DONE = 0
+FAILED = 1
+BAD_INPUT = 2
+INTERRUPTED = 130

@@ -1,0 +1,111 @@
+"""The parser of ``perdure run``, made from ``Options``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, get_type_hints
+
+from jsonargparse import ArgumentError, ArgumentParser, Namespace, typing
+
+from perdure.cli._options import FIELDS, LIST, PAIRS, Options, default, flag
+from perdure.cli._parser import Pairs, make_parser, parse
+
+USAGE = "--data NAME|PATH --method NAME[,NAME...] [options]"
+DESCRIPTION = (
+    "Learn a stream of data with one or several methods, seed by seed, and report what was kept and what it cost."
+)
+EPILOG = """\
+examples:
+  perdure run --data digits --method finetune,er,der_pp --memory 200
+  perdure run --data mnist --setting domain-incremental --transform permuted --experiences 10 --method er --seeds 5
+  perdure run --data electricity --method finetune,er --experiences 8
+  perdure run --data sales.csv --target bought --by time --method er --out runs/sales
+  perdure run --data photos/ --image-size 32 --model slim_resnet18 --method der_pp --option alpha=0.2
+  perdure run --data digits --model nets:Small --model-option width=64 --head fc --method er
+  perdure run --config runs/sales/config.yaml --lr 0.01
+
+A run folder holds config.yaml (feed it to --config), environment.json, records/, scores.json and report.html.
+The configuration may name code to be imported (--model, --optimizer, --scheduler): use only files you trust.
+
+exit codes: 0 done, 1 a method failed while running, 2 bad input or usage, 130 interrupted (what is complete is kept)"""
+
+
+def run_parser() -> ArgumentParser:
+    """One flag for each option, and those that decide no number."""
+    parser = make_parser("run", USAGE, DESCRIPTION, EPILOG)
+    groups = {
+        group: parser.add_argument_group(group) for group in dict.fromkeys(f.metadata["group"] for f in FIELDS.values())
+    }
+    for name, field in FIELDS.items():
+        about, value = field.metadata, default(name)
+        text = about["help"] if not value or "default:" in about["help"] else f"{about['help']} (default: {value})"
+        how = {"action": Pairs} if about["kind"] == PAIRS else {"type": _type(name)}
+        groups[about["group"]].add_argument(
+            flag(name), default=value, metavar=about["metavar"], help=text.replace("%", "%%"), **how
+        )
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--config", metavar="FILE", help="YAML file of options (as above, with _ for -); flags override it"
+    )
+    group.add_argument("--print-config", action="store_true", help="print the resolved options as YAML and leave")
+    group.add_argument("--out", metavar="FOLDER", help="new folder for the run; default: a name of its own under runs/")
+    group.add_argument("--json", action="store_true", help="print the scores as one JSON object")
+    group.add_argument("--quiet", action="store_true", help="no progress, only results and errors")
+    return parser
+
+
+def parse_flags(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
+    """What the flags say; ``ValueError`` in one line where they are wrong."""
+    try:
+        return parse(parser, arguments)
+    except ValueError as error:
+        key = _key(error)
+        if key is None:
+            raise
+        raise ValueError(f"{flag(key)} {_given(flag(key), arguments)}: {expected(key)}") from error
+
+
+def parse_mapping(parser: ArgumentParser, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file says, converted; ``ValueError`` in one line where it is wrong."""
+    for name, value in found.items():
+        if FIELDS[name].metadata["kind"] == PAIRS and not isinstance(value, dict):
+            raise ValueError(f"{name}: {value!r}: expected a mapping, such as {{alpha: 0.2}}")
+    try:
+        values: dict[str, Any] = parser.parse_object(dict(found)).as_dict()
+    except ArgumentError as error:
+        key = _key(error)
+        raise ValueError(f"{key}: {found.get(key)!r}: {expected(key)}" if key else str(error)) from error
+    return {name: values[name] for name in found}
+
+
+def expected(name: str) -> str:
+    """What an option must be."""
+    return f"expected {FIELDS[name].metadata['expected']}"
+
+
+def _type(name: str) -> Any:
+    kind = FIELDS[name].metadata["kind"]
+    if kind == LIST:
+        return list[Any] | int | str | None
+    if not kind:
+        return get_type_hints(Options)[name]
+    restricted = getattr(typing, kind)
+    return restricted | None if default(name) is None else restricted
+
+
+def _key(error: Exception) -> str | None:
+    """The option that jsonargparse finds of the wrong type."""
+    found = re.match(r'Parser key "(\w+)"', str(error))
+    return found[1] if found and found[1] in FIELDS else None
+
+
+def _given(name: str, arguments: Sequence[str]) -> str:
+    """What was given for the flag ``name``, last."""
+    last = ""
+    for i, argument in enumerate(arguments):
+        if argument.startswith(f"{name}="):
+            last = argument.removeprefix(f"{name}=")
+        elif argument == name and i + 1 < len(arguments):
+            last = arguments[i + 1]
+    return last

@@ -1,0 +1,105 @@
+"""The learners: each method with its options, on equal models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+import perdure
+from perdure import ContinualLearner, MethodInfo
+from perdure.cli._model import ModelMaker
+from perdure.cli._objects import checked, find_class
+from perdure.cli._options import Options
+from perdure.cli._words import hint
+from perdure.streams import Stream, cumulative
+
+FROM_ELSEWHERE = ("model", "optimizer", "memory", "seed", "augment", "scheduler")
+OF_EVERY_METHOD = ("forward",)
+
+
+class Learners:
+    """Makes the learners of each seed. Raises ``ValueError`` where methods, options or model are bad."""
+
+    def __init__(self, options: Options, setting: str) -> None:
+        self._options = options
+        self.methods = [perdure.get_method(name) for name in options.method]
+        for info in self.methods:
+            if setting not in info.settings:
+                raise ValueError(
+                    f"{info.name} does not serve a {setting} stream, but {', '.join(info.settings)}: leave it out"
+                )
+        self._arguments = _method_arguments(options, self.methods)
+        self._models = ModelMaker(options)
+        self._optimizer = find_class(options.optimizer, "--optimizer", torch.optim, Optimizer)
+        given = dict(options.optimizer_option) | ({} if options.lr is None else {"lr": options.lr})
+        self._optimizer_arguments = checked(f"--optimizer {options.optimizer}", self._optimizer, given, ("params",))
+        self._scheduler_arguments: dict[str, Any] = {}
+        if options.scheduler is not None:
+            self._scheduler = find_class(options.scheduler, "--scheduler", torch.optim.lr_scheduler, LRScheduler)
+            what = f"--scheduler {options.scheduler}"
+            self._scheduler_arguments = checked(what, self._scheduler, options.scheduler_option, ("optimizer",))
+        elif options.scheduler_option:
+            raise ValueError("--scheduler-option without --scheduler: name the scheduler")
+
+    def inputs(self, stream: Stream) -> nn.Module:
+        """The layer in front of the models of one seed."""
+        return self._models.inputs(stream)
+
+    def make(self, info: MethodInfo, stream: Stream, inputs: nn.Module, seed: int) -> ContinualLearner:
+        """A new learner."""
+        model = self._models.make(stream, inputs, seed)
+        options = dict(self._arguments[info.name])
+        if self._options.scheduler is not None:
+            options["scheduler"] = lambda optimizer: self._scheduler(optimizer, **self._scheduler_arguments)
+        learner: ContinualLearner = perdure.build(
+            info.name, model, self._make_optimizer, memory=self._options.memory, seed=seed, **options
+        )
+        return learner
+
+    def check(self, stream: Stream, seed: int) -> None:
+        """Make each learner once, so that what is wrong is said before anything is learnt."""
+        inputs = self.inputs(stream)
+        for info in self.methods:
+            try:
+                learner = self.make(info, stream, inputs, seed)
+                if learner.data == "so-far":
+                    cumulative(stream)
+            except ValueError as error:
+                raise ValueError(f"{info.name}: {error}") from error
+
+    def _make_optimizer(self, params: Iterable[nn.Parameter]) -> Optimizer:
+        try:
+            optimizer: Optimizer = self._optimizer(params, **self._optimizer_arguments)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"--optimizer {self._options.optimizer}: {error}") from error
+        return optimizer
+
+
+def _method_arguments(options: Options, methods: list[MethodInfo]) -> dict[str, dict[str, Any]]:
+    """What each method is given: options for all go to those that have them, ``method.name`` to that one."""
+    known = {info.name: [name for name, _ in info.options] + list(OF_EVERY_METHOD) for info in methods}
+    given: dict[str, dict[str, Any]] = {info.name: {} for info in methods}
+    common = dict(options.option) | ({} if options.draw is None else {"draw": options.draw})
+    for name, value in common.items():
+        if name in known:
+            if not isinstance(value, Mapping):
+                raise ValueError(f"--option {name}={value}: {name} is a method; give {name}.OPTION=VALUE")
+            continue
+        takers = [method for method in known if name in known[method]]
+        if not takers:
+            raise ValueError(f"--option {name}: {_unknown(name, known)}")
+        for method in takers:
+            given[method][name] = value
+    for method in known:
+        given[method] |= dict(common.get(method, {}))
+    return {info.name: checked(info.name, info.recipe, given[info.name], FROM_ELSEWHERE) for info in methods}
+
+
+def _unknown(name: str, known: Mapping[str, list[str]]) -> str:
+    options = sorted({option for options in known.values() for option in options})
+    return f"none of {', '.join(known)} has it: {hint(name, [*options, *known])}known are {', '.join(options)}"

@@ -1,0 +1,59 @@
+"""``perdure methods``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from perdure.cli._codes import DONE
+from perdure.cli._parser import make_parser, parse
+from perdure.cli._show import show_json, show_table
+
+if TYPE_CHECKING:
+    from perdure import MethodInfo
+
+EPILOG = """\
+examples:
+  perdure methods
+  perdure methods --json | jq '.[].name'"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """List the methods."""
+    parser = make_parser(
+        "methods", "[--json]", "List the methods: where they come from, what they serve and take.", EPILOG
+    )
+    parser.add_argument("--json", action="store_true", help="print a list of objects")
+    given = parse(parser, arguments)
+    from perdure import list_methods
+
+    methods = list_methods()
+    if given.json:
+        show_json([describe(info) for info in methods])
+        return DONE
+    from rich.table import Table
+
+    table = Table()
+    for column in ("method", "from", "family", "settings", "needs", "options"):
+        table.add_column(column, overflow="fold")
+    for info in methods:
+        options = ", ".join(f"{name}={default}" for name, default in info.options)
+        settings = ", ".join(info.settings)
+        needs = ", ".join(info.needs)
+        table.add_row(info.name, f"{info.title}, {info.year}", info.family, settings, needs, options)
+    show_table(table)
+    return DONE
+
+
+def describe(info: MethodInfo) -> dict[str, Any]:
+    """What is known of a method, as a JSON object."""
+    return {
+        "name": info.name,
+        "title": info.title,
+        "year": info.year,
+        "family": info.family,
+        "settings": list(info.settings),
+        "needs": list(info.needs),
+        "upper_bound": info.upper_bound,
+        "options": dict(info.options),
+    }

@@ -1,0 +1,188 @@
+"""The options of ``perdure run``: each with its type, default and explanation in one place."""
+
+# ruff: noqa: RUF009  _option returns a field
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Literal
+
+SETTINGS = Literal["class-incremental", "domain-incremental", "task-incremental", "task-free"]
+KINDS = {  # restricted types of jsonargparse.typing, and what an error message says is expected
+    "PositiveInt": "a whole number of at least 1",
+    "NonNegativeInt": "a whole number of at least 0",
+    "PositiveFloat": "a number above 0",
+    "OpenUnitInterval": "a share between 0 and 1, such as 0.2",
+    "ClosedUnitInterval": "a number from 0 to 1",
+}
+LIST, PAIRS = "list", "pairs"  # in YAML a list and a mapping; as flags A,B,... and NAME=VALUE
+
+
+def _option(group: str, text: str, default: Any = None, metavar: str = "NAME", kind: str = "", form: str = "") -> Any:
+    """``form`` says what is expected where ``kind`` is not one of ``KINDS``."""
+    metadata = {
+        "group": group,
+        "help": text,
+        "metavar": metavar,
+        "kind": kind,
+        "expected": form or KINDS.get(kind, metavar),
+    }
+    if isinstance(default, (dict, list)):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides the numbers of a run: equal options give equal records."""
+
+    data: str = _option(
+        "data",
+        "a data set by name (see perdure data), a .csv, .csv.gz, .parquet or .npz file, or a folder: images in a "
+        "folder for each class, or parts of a Parquet table",
+        "",
+        "NAME|PATH",
+    )
+    setting: SETTINGS | None = _option(
+        "data",
+        "class-, domain-, task-incremental or task-free; default: class-incremental, but domain-incremental with "
+        "--transform, with --by time or column, and for data in order of time",
+        form="class-incremental, domain-incremental, task-incremental or task-free",
+    )
+    experiences: int = _option("data", "parts in which the data comes", 5, "N", "PositiveInt")
+    order: str | list[int | str] = _option(
+        "data",
+        "order of the classes, or of the values of --by column: natural, shuffled (by the seed), or a list",
+        "natural",
+        "A,B,...",
+        LIST,
+        form="natural, shuffled or a list such as 3,1,0,2",
+    )
+    transform: Literal["permuted", "rotated"] | None = _option(
+        "data",
+        "domain-incremental: each experience has all the data, with pixels permuted, or turned by 0 to 180 degrees",
+        form="permuted or rotated",
+    )
+    blurry: float | None = _option(
+        "data",
+        "without clean cuts: this share of a class comes in its own experience, the rest is spread over the others",
+        None,
+        "SHARE",
+        "ClosedUnitInterval",
+    )
+    repeat: float | None = _option(
+        "data", "classes seen before come back with this probability", None, "P", "ClosedUnitInterval"
+    )
+    holdout: float | None = _option(
+        "data", "share to judge on, where the data has no test part; default: 0.2", None, "SHARE", "OpenUnitInterval"
+    )
+
+    target: str = _option("files", "column, or array, of the class", "y", "COLUMN")
+    features: list[str] | None = _option(
+        "files", "columns, or the array, to learn from; default: all numeric ones", None, "A,B,...", LIST
+    )
+    by: str | None = _option(
+        "files",
+        "what makes an experience: classes, time (the order of the rows), or the values of a column",
+        None,
+        "classes|time|column:NAME",
+    )
+    test: str | None = _option("files", "a file or folder of the same form to judge on", None, "PATH")
+    image_size: int | None = _option("files", "resize the images of a folder to N x N pixels", None, "N", "PositiveInt")
+
+    method: list[str] = _option("method", "one or several methods (see perdure methods)", [], "A,B,...", LIST)
+    memory: int = _option("method", "exemplars that a method with a memory keeps", 500, "N", "PositiveInt")
+    draw: int | None = _option(
+        "method", "exemplars replayed at each step; default: the method's own", None, "N", "PositiveInt"
+    )
+    option: dict[str, Any] = _option(
+        "method",
+        "an option of all methods that have it, or of one: der_pp.alpha=0.2; may be repeated",
+        {},
+        "NAME=VALUE",
+        PAIRS,
+    )
+
+    model: str = _option(
+        "model",
+        "linear, mlp, slim_resnet18, resnet32, or your own as package.module:factory, called with --model-option; "
+        "it is looked for in the current folder too",
+        "mlp",
+    )
+    model_option: dict[str, Any] = _option(
+        "model", "an argument of the model, such as hidden=256,256; may be repeated", {}, "NAME=VALUE", PAIRS
+    )
+    head: str | None = _option("model", "your own model: its last layer, which grows as classes come", None, "LAYER")
+    features_from: str | None = _option(
+        "model", "your own model, left whole: the layer whose output is its features", None, "LAYER"
+    )
+    inputs: Literal["normalized", "unit"] = _option(
+        "model",
+        "what the model sees: numbers normalized to mean 0 and deviation 1 on the first experience; or unit: bytes "
+        "scaled to 0..1, other numbers as they are",
+        "normalized",
+        form="normalized or unit",
+    )
+
+    epochs: int = _option("training", "passes over each experience", 1, "N", "PositiveInt")
+    batch_size: int = _option("training", "new examples at each step", 10, "N", "PositiveInt")
+    optimizer: str = _option("training", "a class of torch.optim (sgd, adam, ...), or package.module:Class", "sgd")
+    lr: float | None = _option(
+        "training", "learning rate; default: 0.05 for sgd, otherwise the optimizer's own", None, "RATE", "PositiveFloat"
+    )
+    optimizer_option: dict[str, Any] = _option(
+        "training", "an argument of the optimizer, such as momentum=0.9; may be repeated", {}, "NAME=VALUE", PAIRS
+    )
+    scheduler: str | None = _option(
+        "training", "a class of torch.optim.lr_scheduler, or package.module:Class; it steps at every update"
+    )
+    scheduler_option: dict[str, Any] = _option(
+        "training", "an argument of the scheduler, such as T_max=1000; may be repeated", {}, "NAME=VALUE", PAIRS
+    )
+    device: str = _option("training", "where to compute: cpu, cuda, cuda:1, mps", "cpu")
+    threads: int | None = _option(
+        "training", "threads of the processor; default: as many as PyTorch takes", None, "N", "PositiveInt"
+    )
+
+    seeds: list[int] = _option(
+        "evaluation",
+        "how many seeds (0, 1, ...), or which (3,5,9); at one seed all methods get the same order, split and weights; "
+        "default: 3",
+        [0, 1, 2],
+        "N|A,B,...",
+        LIST,
+        form="how many, such as 3, or which, such as 3,5,9",
+    )
+    eval_every: int | None = _option(
+        "evaluation",
+        "look at held-out data every N updates; 0: only after each experience; default: about 20 times in each, "
+        "more often after a change",
+        None,
+        "N",
+        "NonNegativeInt",
+    )
+    eval_samples: int = _option(
+        "evaluation",
+        "held-out examples of each experience looked at while learning; after each experience, all are",
+        1000,
+        "N",
+        "PositiveInt",
+    )
+
+
+FIELDS = {f.name: f for f in fields(Options)}
+
+
+def default(name: str) -> Any:
+    """The value of an option that is not given."""
+    declared = FIELDS[name]
+    return declared.default if declared.default_factory is MISSING else declared.default_factory()
+
+
+def flag(name: str) -> str:
+    """How an option is written on the command line.
+
+    >>> flag("batch_size")
+    '--batch-size'
+    """
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,157 @@
+"""The stream of one seed: a data set by name or from files, in the setting asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from perdure.cli._baselines import baselines
+from perdure.cli._files import file_stream, whole_file
+from perdure.cli._options import Options, flag
+from perdure.cli._words import hint
+from perdure.datasets import Dataset, list_datasets, load
+from perdure.streams import (
+    IndexedData,
+    Stream,
+    blurry,
+    class_incremental,
+    domain_incremental,
+    permuted,
+    repetition,
+    rotated,
+    task_free,
+    task_incremental,
+    time_ordered,
+)
+
+Say = Callable[[str], object]
+FILE_OPTIONS = ("target", "features", "by", "test", "image_size")
+DEFAULT_HOLDOUT = 0.2
+
+
+class Streams:
+    """Makes the stream of each seed; a data set is read once.
+
+    Raises ``ValueError`` or ``OSError`` where data or options are bad.
+    """
+
+    def __init__(self, options: Options, say: Say) -> None:
+        self._options = options
+        names = [info.name for info in list_datasets()]
+        self._named: Dataset | None = None
+        if options.data in names:
+            _refuse_file_options(options)
+            self._named = load(options.data, say=say)
+        elif not Path(options.data).exists():
+            near = hint(options.data, names)
+            raise ValueError(
+                f"--data {options.data}: no file or folder, and no data set: {near}known are {', '.join(names)}"
+            )
+        self.setting = options.setting or self._usual_setting()
+        _check_setting(options, self.setting, ordered=self._ordered)
+
+    @property
+    def _ordered(self) -> bool:
+        return self._named.ordered if self._named else self._options.by == "time"
+
+    def _usual_setting(self) -> str:
+        by_domain = self._options.by not in (None, "classes")
+        by_class = self._options.blurry is not None or self._options.repeat is not None
+        domains = by_domain or self._options.transform or (self._ordered and not by_class)
+        return "domain-incremental" if domains else "class-incremental"
+
+    def make(self, seed: int) -> Stream:
+        """The stream whose split and order ``seed`` decides."""
+        stream = self._bounded(seed)
+        if self.setting == "task-free":
+            stream = task_free(stream)
+        if self._options.order == "shuffled" or self._options.repeat is not None:
+            stream = _neutral(stream)  # names that hold for every seed
+        return stream
+
+    def _bounded(self, seed: int) -> Stream:
+        options, named = self._options, self._named
+        plain = options.transform is None and options.blurry is None and options.repeat is None
+        if named is not None and named.ordered and plain and self.setting in ("domain-incremental", "task-free"):
+            stream = time_ordered(
+                *named.train,
+                experiences=options.experiences,
+                holdout=options.holdout or DEFAULT_HOLDOUT,
+                seed=seed,
+                name=named.name,
+                classes=named.classes,
+            )
+            return replace(stream, notes=(*stream.notes, *named.notes, baselines(named.train[1], "the rows")))
+        if named is not None:
+            share = options.holdout if named.test or options.holdout else DEFAULT_HOLDOUT
+            common = {"holdout": share, "seed": seed, "name": named.name, "classes": named.classes}
+            stream = self._divided(named.train, named.test, common)
+            return replace(stream, notes=(*stream.notes, *named.notes))
+        folding = self.setting == "domain-incremental" and options.by in (None, "classes")
+        if plain and not folding:
+            return file_stream(options, self.setting, seed)
+        whole = whole_file(options, seed)
+        train, test = whole.experiences[0].data, whole.evaluations[0].data
+        if not isinstance(train, IndexedData):
+            raise ValueError(
+                f"{options.data} is too large for memory: --transform, --blurry and --repeat need it there"
+            )
+        stream = self._divided(train, test, {"seed": seed, "name": whole.name, "classes": whole.classes})
+        return replace(stream, notes=(*stream.notes, *whole.notes[1:]))
+
+    def _divided(self, train: Any, test: Any, common: dict[str, Any]) -> Stream:
+        """Examples in memory, divided as asked for."""
+        options, count = self._options, self._options.experiences
+        if options.transform == "permuted":
+            return domain_incremental(
+                train, test, transforms=[permuted(common["seed"], i) for i in range(count)], **common
+            )
+        if options.transform == "rotated":
+            return domain_incremental(
+                train, test, transforms=[rotated(180 * i / count) for i in range(count)], **common
+            )
+        common |= {"experiences": count, "order": None if options.order == "natural" else options.order}
+        if options.blurry is not None:
+            return blurry(train, test, major=options.blurry, **common)
+        if options.repeat is not None:
+            return repetition(train, test, probability=options.repeat, **common)
+        if self.setting == "task-incremental":
+            return task_incremental(train, test, **common)
+        return class_incremental(train, test, fold_labels=self.setting == "domain-incremental", **common)
+
+
+def _refuse_file_options(options: Options) -> None:
+    for name in FILE_OPTIONS:
+        if getattr(options, name) != getattr(Options, name):
+            raise ValueError(
+                f"{flag(name)} is for files, and {options.data!r} is a data set known by name: leave it out"
+            )
+
+
+def _check_setting(options: Options, setting: str, *, ordered: bool) -> None:
+    """Refuse ways of dividing the data that do not go with the setting, or with each other."""
+    chosen = [f"--{way}" for way in ("transform", "blurry", "repeat") if getattr(options, way) is not None]
+    if options.by not in (None, "classes"):
+        chosen.append(f"--by {options.by}")
+    if len(chosen) > 1:
+        raise ValueError(f"{' and '.join(chosen)} both say how the data comes: choose one")
+    fitting = {"--blurry": "class-incremental", "--repeat": "class-incremental"}
+    for way in chosen:
+        wanted = fitting.get(way, "domain-incremental")
+        if setting not in (wanted, "task-free"):
+            raise ValueError(f"{way} is {wanted} (or task-free), not {setting}: leave --setting out")
+    if options.order != "natural" and (options.transform or (ordered and setting != "class-incremental")):
+        raise ValueError(
+            "--order is for classes or for the values of a column, and here neither orders the data: leave it out"
+        )
+    if setting == "task-free" and options.epochs > 1:
+        raise ValueError(f"--epochs {options.epochs}: a task-free stream is seen once; use --epochs 1")
+
+
+def _neutral(stream: Stream) -> Stream:
+    def rename(experiences: Any) -> Any:
+        return tuple(replace(e, name=f"experience {e.index + 1}") for e in experiences)
+
+    return replace(stream, experiences=rename(stream.experiences), evaluations=rename(stream.evaluations))
