@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Literal
 
 import torch
@@ -262,11 +263,7 @@ class Learner:
 
         Raises ``ValueError`` naming both sides, before anything is changed, if they do not fit.
         """
-        check_fits(self.parts, self.model, state)
-        if (self.scheduler is None) != (state["scheduler"] is None):
-            raise ValueError(
-                "only one of the state and this learner has a learning-rate scheduler: build it with the same one"
-            )
+        check_fits(self.parts, self.model, self.state_dict(), state)
         if state["example"] is not None:
             x, task = state["example"]["x"], state["example"]["task"]
             if self._classes is None:
@@ -275,9 +272,9 @@ class Learner:
             assert self._classes is not None
             self._classes.load_state_dict(state["classes"])
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(deepcopy(state["optimizer"]))  # PyTorch would share tensors with the state
         if self.scheduler is not None:
-            self.scheduler.load_state_dict(state["scheduler"])
+            self.scheduler.load_state_dict(deepcopy(state["scheduler"]))
         for part in self.parts:
             part.load_state_dict(state["parts"][part.name])
         self._set_seed(state["seed"])

@@ -1,6 +1,6 @@
-"""Save and load a learner:
+"""Save and load a learner as a new directory of safetensors and JSON, complete or absent, checked when read.
 
-a new directory of safetensors and JSON, complete or absent, checked when read. Nothing is ever unpickled.
+Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -63,25 +63,26 @@ def load(path: str | Path, learner: ContinualLearner) -> None:
 
     Raises ``FileNotFoundError`` or ``ValueError``, saying what is wrong, before the learner is changed.
     """
-    from safetensors.torch import load_file
-
     path = Path(path)
     if not (path / MANIFEST).is_file():
         raise FileNotFoundError(f"{path} is not a checkpoint: it has no {MANIFEST}")
+    try:
+        learner.load_state_dict(_read(path))
+    except (KeyError, TypeError, IndexError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"{path} does not hold what a learner of this kind saves: {error!r}") from error
+
+
+def _read(path: Path) -> Any:
+    """The state in the checkpoint ``path``, if format and checksums are right."""
     manifest = _read_json(path / MANIFEST)
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else None
-        raise ValueError(
-            f"{path} has format {found!r}, this version reads {FORMAT}: load it with the version that wrote it"
-        )
+    if (found := manifest["format"]) != FORMAT:
+        raise ValueError(f"{path} has format {found!r}, this version reads {FORMAT}: use the version that wrote it")
     for name in (TENSORS, STATE):
-        expected = manifest.get("files", {}).get(name, {}).get("sha256")
-        if not (path / name).is_file() or _sha256(path / name) != expected:
+        if not (path / name).is_file() or _sha256(path / name) != manifest["files"][name]["sha256"]:
             raise ValueError(
                 f"{path / name} is damaged: its checksum is not the one in {MANIFEST}; use another checkpoint"
             )
-    state = _unpack(_read_json(path / STATE), load_file(path / TENSORS))
-    learner.load_state_dict(state)
+    return _unpack(_read_json(path / STATE), _read_tensors(path / TENSORS))
 
 
 def _pack(value: Any, at: str, tensors: dict[str, Tensor]) -> Any:
@@ -113,10 +114,20 @@ def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
     return {k: _unpack(v, tensors) for k, v in value["$items"]}
 
 
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged: it is not safetensors ({error}); use another checkpoint") from error
+
+
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: it is not JSON ({error}); use another checkpoint") from error
 
 

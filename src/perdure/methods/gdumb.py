@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from perdure._classes import check_range
+from perdure._composition import check_memory_fits
 from perdure._gate import check
 from perdure._learner import Learner, MakeOptimizer
 from perdure._random import generator
@@ -157,7 +158,7 @@ class GDumb:
         return {
             "method": self.name,
             "learner": self.learner.state_dict(),
-            "memory": dict(self.memory.state_dict()),
+            "memory": {self.memory.name: dict(self.memory.state_dict())},
             "num_classes": self.num_classes,
             "example": self.example and {"x": self.example.x, "task": self.example.task},
             "stale": self.stale,
@@ -168,17 +169,18 @@ class GDumb:
         """Counterpart of ``state_dict``."""
         if "learner" not in state:
             raise ValueError(f"the state is of method {state.get('method')!r}, this learner's is 'gdumb'")
-        kept = len(state["memory"].get("y", ()))
-        if kept not in (0, self.memory.capacity):
+        if list(state["memory"]) != [self.memory.name]:
             raise ValueError(
-                f"the state's memory keeps {kept} exemplars, this learner's {self.memory.capacity}: use memory={kept}"
+                f"the state's memory is {', '.join(state['memory'])}, this learner's is {self.memory.name}"
             )
+        saved = state["memory"][self.memory.name]
+        check_memory_fits(self.memory, saved)
         self.learner.load_state_dict(state["learner"])
         if state["example"] is not None:
             label = torch.tensor([max(state["num_classes"] - 1, 0)])
             self.example, self.num_classes = None, 0
             self._make_room(Batch(state["example"]["x"], label, state["example"]["task"]))
-            self.memory.load_state_dict(state["memory"])
+            self.memory.load_state_dict(saved)
         self.memory.seed = self.learner.seed
         self.stale = state["stale"]
         self.experience = state["experience"] and Experience.described(state["experience"])
