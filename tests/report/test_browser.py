@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from xml.etree import ElementTree
 
 import pytest
 
@@ -64,9 +65,15 @@ PROBE = """(() => {
   seen.byTimeUp = column();
   all("tr[data-method]")[0].dispatchEvent(new PointerEvent("pointerenter"));
   seen.faded = all(".faded").length;
+  const [saved, names, Real] = [[], [], Blob];
+  window.Blob = function (parts, options) { saved.push(parts[0]); return new Real(parts, options); };
+  HTMLAnchorElement.prototype.click = function () { names.push(this.download); };
+  all(".save").find((button) => button.offsetParent).click();
+  document.getElementById("download").click();
+  seen.saved = { names, svg: saved[0], records: JSON.parse(saved[1]).length };
   seen.records = JSON.parse(document.getElementById("data").textContent).length;
   seen.hacked = document.documentElement.dataset.hacked || "no";
-  seen.dark = getComputedStyle(document.body).backgroundColor;
+  seen.paper = getComputedStyle(document.body).backgroundColor;
   parent.document.documentElement.setAttribute("data-seen-" + innerWidth, JSON.stringify(seen));
 })();"""
 
@@ -89,19 +96,20 @@ def visit(path, tmp_path, *flags):
 
 
 @pytest.mark.parametrize(
-    ("methods", "T", "seeds", "setting"),
+    ("methods", "T", "seeds", "dark"),
     [
-        (("er",), 1, 1, "class-incremental"),
-        (("er", "finetune"), 2, 3, "domain-incremental"),
-        (("joint", "der_pp", "er", "ewc", "finetune"), 5, 3, "class-incremental"),
-        (("joint", "der_pp", "er", "agem", "lwf", "ewc", "si", "finetune"), 10, 2, "class-incremental"),
-        (("er", "finetune"), 50, 1, "class-incremental"),
+        (("er",), 1, 1, False),
+        (("er", "finetune"), 2, 3, True),
+        (("joint", "der_pp", "er", "ewc", "finetune"), 5, 3, False),
+        (("joint", "der_pp", "er", "agem", "lwf", "ewc", "si", "finetune"), 10, 1, True),
+        (("er", "finetune"), 50, 1, False),
     ],
     ids=["one", "two", "five", "ten", "fifty"],
 )
-def test_every_figure_is_drawn_and_nothing_runs_over(simulate, tmp_path, methods, T, seeds, setting):
-    records = [simulate(m, s, T=T, setting=setting, points=20 if T < 50 else 4) for m in methods for s in range(seeds)]
-    seen, console = visit(write(records, tmp_path / "p.html", upper_bounds=frozenset({"joint"})), tmp_path)
+def test_every_figure_is_drawn_and_nothing_runs_over(simulate, tmp_path, methods, T, seeds, dark):
+    records = [simulate(m, s, T=T, points=20 if T < 50 else 4) for m in methods for s in range(seeds)]
+    path = write(records, tmp_path / "p.html", upper_bounds=frozenset({"joint"}))
+    seen, console = visit(path, tmp_path, f"--blink-settings=preferredColorScheme={0 if dark else 1}")
     assert console == []
     assert set(seen) == {1280, 390}
     always = 1 + len(methods) + 2  # accuracy at the end, a matrix for each method, two of cost
@@ -111,7 +119,8 @@ def test_every_figure_is_drawn_and_nothing_runs_over(simulate, tmp_path, methods
                 width,
                 view,
             )
-        assert page["records"] == len(records)
+        assert page["paper"] == ("rgb(21, 23, 27)" if dark else "rgb(253, 252, 250)")
+        assert page["records"] == page["saved"]["records"] == len(records)
         assert page["byName"] == sorted(methods)
         assert sorted(page["byTime"]) == sorted(methods)
         assert page["byTimeUp"] == page["byTime"][::-1]
@@ -134,11 +143,13 @@ def test_names_of_strangers_run_nothing_and_break_no_layout(simulate, tmp_path):
         assert page["by-method"]["wide"] == []
 
 
-def test_dark_mode_follows_the_reader(simulate, tmp_path):
-    path = write([simulate("er", T=2)], tmp_path / "p.html")
-    seen, console = visit(path, tmp_path, "--blink-settings=preferredColorScheme=0")
-    assert console == []
-    assert seen[1280]["dark"] == "rgb(21, 23, 27)"
+def test_a_saved_figure_stands_alone(simulate, tmp_path):
+    seen, _ = visit(write([simulate("er", T=2)], tmp_path / "p.html"), tmp_path)
+    saved = seen[1280]["saved"]
+    assert saved["names"] == ["final-720.svg", "records.json"]
+    root = ElementTree.fromstring(saved["svg"])
+    style = next(e for e in root.iter() if e.tag.endswith("style")).text
+    assert set(re.findall(r"var\((--\w+)\)", saved["svg"])) <= set(re.findall(r"(--\w+): \S", style))
 
 
 def test_the_probe_would_see_a_broken_page(simulate, tmp_path):

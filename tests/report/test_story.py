@@ -38,6 +38,15 @@ def test_the_drop_is_that_of_the_mean_over_seeds(record):
     assert first.startswith("er lost 35 points on experience 2 (classes 2 3) within 40 updates of the second change")
 
 
+def test_what_came_back_is_not_more_than_what_was_lost(record):
+    higher = [
+        row if at < 400 else [0.95, 0.99, 0.9]
+        for at, row in zip(record.curve.updates, record.curve.accuracy, strict=True)
+    ]
+    first = what_happened(compare([replace(record, curve=Curve(record.curve.updates, higher))]), "er")[0]
+    assert first.endswith("of the second change, and had all of that back by the end.")
+
+
 def test_no_drop_is_said_to_be_none(record):
     steady = replace(record, curve=Curve([0, 200, 300, 400], [[0.9, 0.9, 0.9]] * 4))
     assert what_happened(compare([steady]), "er")[0] == "No experience lost more than 2 points after any change."

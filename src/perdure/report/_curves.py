@@ -54,7 +54,8 @@ def _measured(record: Record) -> tuple[Array, Array]:
     """The curve; the rows of the accuracy matrix where none was taken."""
     if record.curve.updates:
         return np.asarray(record.curve.updates, dtype=np.float64), np.asarray(record.curve.accuracy, dtype=np.float64)
-    return np.array([*record.changes, record.cost.updates], dtype=np.float64), np.asarray(record.accuracy, np.float64)
+    end = max(record.cost.updates, record.changes[-1] + 1)
+    return np.array([*record.changes, end], dtype=np.float64), np.asarray(record.accuracy, dtype=np.float64)
 
 
 def _read_off(record: Record, updates: Array) -> Array:

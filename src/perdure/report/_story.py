@@ -99,7 +99,8 @@ def _drop(comparison: Comparison, summary: Summary) -> list[str]:
     if drop.end - drop.after < SMALL:
         return [f"{lost}."]
     until = "by the end" if drop.change == len(comparison.experiences) - 1 else "before the next one"
-    return [f"{lost}, and had {points(drop.end - drop.after)} of that back {until}."]
+    back = "all of that" if drop.end >= drop.before else f"{points(drop.end - drop.after)} of that"
+    return [f"{lost}, and had {back} back {until}."]
 
 
 def _end(summary: Summary) -> list[str]:

@@ -66,7 +66,8 @@ def note(
     leader: bool = False,
 ) -> None:
     """Write ``text``, legible over lines, ``shift`` pixels from the point ``at``; ``leader`` draws a line to it."""
-    line = {"arrowstyle": "-", "color": SOFT, "linewidth": 0.7} if leader else None
+    near = (1.0 if ha == "right" else 0.0, 0.5)
+    line = {"arrowstyle": "-", "color": SOFT, "linewidth": 0.7, "relpos": near} if leader else None
     ax.annotate(
         text,
         at,
@@ -105,16 +106,18 @@ class Box:
 def place(
     anchors: Sequence[tuple[float, float]], widths: Sequence[float], height: float, low: float, right: float
 ) -> list[Box]:
-    """A box beside each anchor, moved up or down past other boxes and anchors but not below ``low``.
+    """A box beside each anchor, as near as other boxes and anchors allow: right of it or left of it, above it or below.
 
-    It lies to the right of its anchor where there is room before ``right``, otherwise to the left.
+    No box lies below ``low``, beyond ``right`` or left of 0 while there is room elsewhere.
     """
-    taken = [Box(x - 5, y - 5, 10, 10) for x, y in anchors]
+    taken = [Box(x - 6, y - 6, 12, 12) for x, y in anchors]
     placed = []
     for (x, y), width in zip(anchors, widths, strict=True):
-        left = x + 10 if x + 10 + width <= right else x - 10 - width
-        shifts = sorted((step * height / 2 for step in range(-30, 31)), key=abs)
-        tries = [Box(left, y + shift - height / 2, width, height) for shift in shifts if y + shift - height / 2 >= low]
+        shifts = [step * height / 2 for step in range(-30, 31) if y + (step - 1) * height / 2 >= low]
+        sides = [left for left in (x + 10, x - 10 - width) if 0 <= left <= right - width] or [max(0, right - width)]
+        tries = [
+            Box(left, y + shift - height / 2, width, height) for shift in sorted(shifts, key=abs) for left in sides
+        ]
         box = next((b for b in tries if not any(b.meets(t) for t in taken)), tries[0])
         taken.append(box)
         placed.append(box)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,17 +61,18 @@ def paint_lines(
 
 def _mark_changes(ax: Axes, bounds: Sequence[float], current: int | None) -> None:
     count = len(bounds) - 1
-    every = 1 if count <= MANY else 10
-    for t in range(count):
+    pixels = ax.bbox.width / (bounds[-1] - bounds[0])
+    for t, (start, stop) in enumerate(pairwise(bounds)):
+        room = (stop - start) * pixels
         if t:
-            ax.axvline(bounds[t], color=SOFT, linewidth=0.8 if count <= MANY else 0.3, linestyle=(0, (2, 2)))
+            ax.axvline(start, color=SOFT, linewidth=0.8 if count <= MANY else 0.3, linestyle=(0, (2, 2)))
         if t == current:
-            ax.axvspan(bounds[t], bounds[t + 1], color=RULE, alpha=0.5, linewidth=0)
-        if (t + 1) % every == 0 or t == 0:
-            word = "learning 1" if t == 0 and count <= 5 and current is None else str(t + 1)
-            where = ((bounds[t] + bounds[t + 1]) / 2, 1)
+            ax.axvspan(start, stop, color=RULE, alpha=0.5, linewidth=0)
+        if (t + 1) % 10 == 0 or t == 0 or (count <= MANY and room > 12):
+            word = "learning 1" if t == 0 and room > 54 and current is None else str(t + 1)
             colour = INK if t == current else SOFT
-            note(ax, word, where, ("data", "axes fraction"), (0, 6), ha="center", va="bottom", colour=colour)
+            where = ("data", "axes fraction")
+            note(ax, word, ((start + stop) / 2, 1), where, (0, 6), ha="center", va="bottom", colour=colour)
 
 
 def _label_ends(ax: Axes, lines: Sequence[Line], height: float) -> None:
