@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from perdure.cli._codes import DONE
 from perdure.cli._parser import make_parser, parse
-from perdure.cli._show import show_json, show_table
+from perdure.cli._show import plain_table, show_json, show_table
 
 if TYPE_CHECKING:
     from perdure.datasets import DatasetInfo
@@ -32,13 +32,8 @@ def main(arguments: Sequence[str]) -> int:
     if given.json:
         show_json(found)
         return DONE
-    from rich.table import Table
-
-    table = Table()
-    for column in ("name", "kind", "to learn", "to judge", "classes", "licence", "where"):
-        table.add_column(
-            column, overflow="fold", justify="right" if column in ("to learn", "to judge", "classes") else "left"
-        )
+    numbers = ("to learn", "to judge", "classes")
+    table = plain_table("name", "kind", *numbers, "licence", "where", right=numbers)
     for data in found:
         kind = f"{data['kind']} {' x '.join(map(str, data['shape']))}{', in order of time' if data['ordered'] else ''}"
         where = data["folder"] or f"to download, {data['download_bytes'] / 1e6:.1f} MB"

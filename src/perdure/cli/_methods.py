@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from perdure.cli._codes import DONE
 from perdure.cli._parser import make_parser, parse
-from perdure.cli._show import show_json, show_table
+from perdure.cli._show import plain_table, show_json, show_table
 
 if TYPE_CHECKING:
     from perdure import MethodInfo
@@ -31,14 +31,12 @@ def main(arguments: Sequence[str]) -> int:
     if given.json:
         show_json([describe(info) for info in methods])
         return DONE
-    from rich.table import Table
+    from perdure.streams import SETTINGS
 
-    table = Table()
-    for column in ("method", "from", "family", "settings", "needs", "options"):
-        table.add_column(column, overflow="fold")
+    table = plain_table("method", "from", "family", "settings", "needs", "options")
     for info in methods:
         options = ", ".join(f"{name}={default}" for name, default in info.options)
-        settings = ", ".join(info.settings)
+        settings = "all" if set(info.settings) == set(SETTINGS) else ", ".join(info.settings)
         needs = ", ".join(info.needs)
         table.add_row(info.name, f"{info.title}, {info.year}", info.family, settings, needs, options)
     show_table(table)
