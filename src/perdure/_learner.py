@@ -389,7 +389,10 @@ class Learner:
         return segments, Segment(join_batches(list(batches.values()), x if self.augment is None else None), output)
 
     def _augmented(self, name: str, x: Tensor) -> Tensor:
-        return x if self.augment is None else self.augment(x, generator(self.seed, f"augment/{name}", self.num_updates))
+        if self.augment is None:
+            return x
+        random = generator(self.seed, f"augment/{name}", self.num_updates)
+        return self.augment(x.clone(), random)  # it may work in place, and memories keep what came
 
     def _gradient(self, loss: Tensor) -> list[Tensor]:
         grads = torch.autograd.grad(loss, self._trainable, retain_graph=True, allow_unused=True)
