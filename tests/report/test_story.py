@@ -99,6 +99,13 @@ def test_a_winner_is_named_only_where_the_test_allows(simulate):
     assert one.endswith("one seed does not tell methods apart.")
 
 
+def test_an_upper_bound_alone_and_strangers_to_each_other(simulate):
+    assert result_sentence(compare([simulate("joint")], frozenset({"joint"}))).startswith("joint, an upper bound, ends")
+    apart = compare([simulate("er", 0), simulate("ewc", 1)])
+    assert result_sentence(apart).startswith("No winner: er ends highest at")
+    assert "the methods share no seed" in result_sentence(apart)
+
+
 def test_what_cannot_be_told_apart_is_named(simulate):
     records = [replace(simulate("er", s), method=m) for m in ("a", "b") for s in range(3)]
     records[0] = replace(records[0], accuracy=simulate("er", 9).accuracy)

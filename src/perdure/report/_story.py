@@ -30,10 +30,12 @@ def run_sentence(comparison: Comparison) -> str:
 def result_sentence(comparison: Comparison) -> str:
     """The main result. A winner is named only where the paired test tells it from every other method."""
     leaders, ranked = comparison.leaders, comparison.ranked
+    if not leaders and comparison.bound:
+        return f"{comparison.bound.name}, an upper bound, ends at {_accuracy(comparison.bound)}."
     if not leaders:
         return "No average accuracy is defined, so there is no result to report."
     top = ranked[0]
-    reached = show(top.numbers["accuracy"].mean, "percent")
+    reached = _accuracy(top)
     if len(ranked) == 1:
         return f"{top.name} ends at {reached}{_kept(top)}."
     if comparison.winner:
@@ -47,11 +49,14 @@ def result_sentence(comparison: Comparison) -> str:
 def what_happened(comparison: Comparison, name: str) -> list[str]:
     """Sentences on one method, from the mean over its seeds.
 
-    In this order, each only where it applies: the largest drop after a change (``metrics.largest_drop`` on the mean
-    curve) if it is above two points, and how much of it came back before the next change; the accuracy at the end on
-    the latest and on the earlier experiences; where the setting is class-incremental, earlier experiences end below 5
-    % and the average is within 3 points of 1/K of the learning accuracy: that this is what theory expects; the
-    distance to the upper bound.
+    In this order, each only where it applies:
+
+    1. the largest drop after a change (``metrics.largest_drop`` on the mean curve), if it is two points or more, and
+       how much of it came back before the next change, if that is two points or more;
+    2. the accuracy at the end, on the latest experience and on those before;
+    3. that theory expects it: if the setting is class-incremental, the K - 1 experiences before end at 0.05 or less on
+       average, and the average accuracy is within 0.03 of 1/K of the learning accuracy;
+    4. the distance to the upper bound, paired on shared seeds.
     """
     summary = next(m for m in comparison.methods if m.name == name)
     sentences = [
@@ -60,14 +65,18 @@ def what_happened(comparison: Comparison, name: str) -> list[str]:
         *_expected(comparison, summary),
         *_gap(comparison, summary),
     ]
-    return sentences or [f"It reached {show(summary.numbers['accuracy'].mean, 'percent')}."]
+    return sentences or [f"It reached {_accuracy(summary)}."]
+
+
+def _accuracy(summary: Summary) -> str:
+    return show(summary.numbers["accuracy"].mean, "percent")
 
 
 def _why_no_winner(comparison: Comparison) -> str:
     top, *others = comparison.leaders
     seeds = min(len(comparison.difference(top, other).seeds) for other in others)
     if seeds < 2:
-        return "one seed does not tell methods apart"
+        return "one seed does not tell methods apart" if seeds else "the methods share no seed"
     who = join(others) if len(others) <= 3 else f"{in_words(len(others))} others"
     return f"{plural(seeds, 'seed')} do not tell it from {who}"
 

@@ -89,8 +89,12 @@ def experience(index: int, name: str) -> str:
     >>> experience(0, "classes 0 1"), experience(1, "experience 2")
     ('experience 1 (classes 0 1)', 'experience 2')
     """
-    plain = f"experience {index + 1}"
-    return plain if name in ("", plain, str(index), str(index + 1)) else f"{plain} ({name})"
+    return f"experience {index + 1} ({name})" if says_more(index, name) else f"experience {index + 1}"
+
+
+def says_more(index: int, name: str) -> bool:
+    """Whether the name of an experience says more than its number."""
+    return name not in ("", str(index), str(index + 1), f"experience {index + 1}")
 
 
 def _count(value: float) -> str:

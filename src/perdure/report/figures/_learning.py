@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from perdure.metrics import largest_drop
 from perdure.report._compare import Comparison
 from perdure.report._curves import curves_over_seeds
-from perdure.report._words import experience, points
+from perdure.report._words import experience, points, says_more
 from perdure.report.figures import _colours
 from perdure.report.figures._colours import INK
 from perdure.report.figures._final import colour_of
@@ -27,8 +27,7 @@ WORTH_MARKING = 0.1
 def one_method(comparison: Comparison, index: int, size: tuple[int, int]) -> Markup:
     """One line for each experience, mean over seeds, with a band from the lowest to the highest seed."""
     summary = comparison.methods[index]
-    curves, (width, height) = curves_over_seeds(summary.records), size
-    wide, count = width > 500, len(comparison.experiences)
+    curves, wide, count = curves_over_seeds(summary.records), size[0] > 500, len(comparison.experiences)
     margins = (40, 150 if wide else 26, 24, 34)
     labelled = evenly(count, 10)
     lines = [
@@ -47,7 +46,7 @@ def one_method(comparison: Comparison, index: int, size: tuple[int, int]) -> Mar
 
     def paint(ax: Axes) -> None:
         bounds = [*curves.changes, max(curves.updates[-1], curves.changes[-1] + 1)]
-        paint_lines(ax, lines, bounds, height - margins[2] - margins[3])
+        paint_lines(ax, lines, bounds)
         ax.set_xticks([bounds[0], bounds[-1]], [f"{bounds[0]:,.0f}", f"{bounds[-1]:,.0f} updates"])
         ax.get_xticklabels()[0].set_horizontalalignment("left")
         ax.get_xticklabels()[1].set_horizontalalignment("right")
@@ -55,7 +54,7 @@ def one_method(comparison: Comparison, index: int, size: tuple[int, int]) -> Mar
             _mark_drop(ax, drop, float(curves.changes[drop.change]), (bounds[0] + bounds[-1]) / 2)
 
     said = f"Accuracy of {clean(summary.name)} on each experience while learning, mean over seeds"
-    return draw(f"method-{index}-{width}", said, size, margins, paint)
+    return draw(f"method-{index}-{size[0]}", said, size, margins, paint)
 
 
 def one_experience(comparison: Comparison, k: int, size: tuple[int, int]) -> Markup:
@@ -71,7 +70,7 @@ def one_experience(comparison: Comparison, k: int, size: tuple[int, int]) -> Mar
         )
 
     def paint(ax: Axes) -> None:
-        paint_lines(ax, lines, list(range(count + 1)), size[1] - margins[2] - margins[3], current=k)
+        paint_lines(ax, lines, range(count + 1), current=k)
         ax.set_xticks([])
         ax.set_xlabel("experience being learnt →", fontsize=10.5)
 
@@ -80,7 +79,7 @@ def one_experience(comparison: Comparison, k: int, size: tuple[int, int]) -> Mar
 
 
 def _end_label(k: int, name: str, wide: bool) -> str:
-    return str(k + 1) if not wide or name in ("", str(k)) else f"{k + 1}  {clean(name, 20)}"
+    return f"{k + 1}  {clean(name, 20)}" if wide and says_more(k, name) else str(k + 1)
 
 
 def _mark_drop(ax: Axes, drop: Drop, change: float, middle: float) -> None:

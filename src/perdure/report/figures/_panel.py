@@ -35,13 +35,8 @@ class Line:
     css: str = ""
 
 
-def paint_lines(
-    ax: Axes, lines: Sequence[Line], bounds: Sequence[float], height: float, current: int | None = None
-) -> None:
-    """Draw ``lines`` over ``bounds`` (where each experience begins, then the end), shading experience ``current``.
-
-    ``height`` of the axes in pixels sets how close labels may come.
-    """
+def paint_lines(ax: Axes, lines: Sequence[Line], bounds: Sequence[float], current: int | None = None) -> None:
+    """Draw ``lines`` over ``bounds`` (where each experience begins, then the end), shading experience ``current``."""
     ax.set_xlim(bounds[0], bounds[-1])
     ax.set_ylim(0, 1)
     ax.set_yticks([0, 0.5, 1], ["0", "50", "100 %"])
@@ -56,7 +51,7 @@ def paint_lines(
         dashes: Any = (0, (4, 2)) if line.dashed else "solid"
         style = {"color": line.colour, "linewidth": 1.6 if len(lines) <= MANY else 0.8, "linestyle": dashes}
         ax.plot(line.x, line.mean, **style, clip_on=False, gid=f"class {line.css}")
-    _label_ends(ax, lines, height)
+    _label_ends(ax, lines)
 
 
 def _mark_changes(ax: Axes, bounds: Sequence[float], current: int | None) -> None:
@@ -75,7 +70,8 @@ def _mark_changes(ax: Axes, bounds: Sequence[float], current: int | None) -> Non
             note(ax, word, ((start + stop) / 2, 1), where, (0, 6), ha="center", va="bottom", colour=colour)
 
 
-def _label_ends(ax: Axes, lines: Sequence[Line], height: float) -> None:
+def _label_ends(ax: Axes, lines: Sequence[Line]) -> None:
+    height = ax.bbox.height
     known = [(line, line.mean[~np.isnan(line.mean)]) for line in lines if line.label]
     ends = [(line, float(values[-1])) for line, values in known if values.size]
     places = spread([end * height for _, end in ends], 12, 2, height)

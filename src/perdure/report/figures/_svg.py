@@ -124,7 +124,7 @@ def _shorter(path: str) -> str:
 def _attribute(key: str, value: str, name: str, referenced: set[str]) -> tuple[str, str] | None:
     if key == "id":
         if value.startswith("class "):
-            return "class", value.removeprefix("class ")
+            return ("class", value[6:]) if value[6:] else None
         return ("id", f"{name}-{value}") if value in referenced else None
     if key == "transform" and value.startswith("rotate(-0 "):
         return None
