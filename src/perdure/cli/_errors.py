@@ -6,7 +6,9 @@ import os
 import re
 from collections.abc import Sequence
 
-ARGUMENTS = ("experiences", "order", "holdout", "test", "target", "features", "by", "draw", "memory", "seed")
+FLAGS = {"seed": "seeds", "size": "image-size"} | {
+    name: name for name in ("experiences", "order", "holdout", "test", "target", "features", "by", "draw", "memory")
+}
 
 
 def debugging(arguments: Sequence[str]) -> bool:
@@ -23,6 +25,8 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     text = " ".join(str(error).split()) or type(error).__name__
-    text = re.sub(rf"\b({'|'.join(ARGUMENTS)})=(?=[\w\"'])", r"--\1 ", text)
-    text = re.sub(rf"\b({'|'.join(ARGUMENTS)})=", r"--\1", text)
-    return re.sub(r"\bsize=", "--image-size ", text)
+
+    def rewrite(found: re.Match[str]) -> str:
+        return f"--{FLAGS[found[1]]}{' ' * bool(found[2])}{found[2]}"
+
+    return re.sub(rf"\b({'|'.join(FLAGS)})=([^\s,;:)]?)", rewrite, text)

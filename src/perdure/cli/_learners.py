@@ -64,6 +64,7 @@ class Learners:
     def check(self, stream: Stream, seed: int) -> None:
         """Make each learner once, so that what is wrong is said before anything is learnt."""
         inputs = self.inputs(stream)
+        self._models.make(stream, inputs, seed)
         for info in self.methods:
             try:
                 learner = self.make(info, stream, inputs, seed)

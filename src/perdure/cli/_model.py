@@ -45,6 +45,7 @@ class ModelMaker:
             if options.head and options.features_from:
                 raise ValueError("--head makes features of what the head gets: leave --features-from out")
             self._function, skip = find_object(options.model, "--model"), ()
+        self._device = _device(options.device)
         self._arguments = checked(self._what, self._function, options.model_option, skip)
 
     def inputs(self, stream: Stream) -> nn.Module:
@@ -59,12 +60,12 @@ class ModelMaker:
     def make(self, stream: Stream, inputs: nn.Module, seed: int) -> Model:
         """The model with the initial weights of ``seed``, tried on one example."""
         with addressed_default(seed, "model"):
-            model = self._build(stream, inputs).to(self._device())
+            model = self._build(stream, inputs).to(self._device)
         with torch.no_grad(), addressed_default(seed, "trial"):
             x = stream.example().x
             try:
-                model.probe(x.to(self._device()))
-                model.eval()(x.to(self._device()))
+                model.probe(x.to(self._device))
+                model.eval()(x.to(self._device))
             except Exception as error:  # a model of the user's may raise anything
                 found = f"examples of shape {tuple(x.shape[1:])}"
                 raise ValueError(f"{self._what} cannot take {found}: {type(error).__name__}: {error}") from error
@@ -91,13 +92,14 @@ class ModelMaker:
         name = self._options.features_from
         return Whole(_after(inputs, module), None if name is None else f"model.{name}")
 
-    def _device(self) -> torch.device:
-        try:
-            return torch.empty(0, device=self._options.device).device
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise ValueError(
-                f"--device {self._options.device} is not available here: {str(error).splitlines()[0]}"
-            ) from error
+
+def _device(name: str) -> torch.device:
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"--device {name} is not available here: use cpu, or what PyTorch finds (cuda, cuda:1, mps)"
+        ) from error
 
 
 def _after(inputs: nn.Module, module: nn.Module) -> nn.Module:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
-SETTINGS = Literal["class-incremental", "domain-incremental", "task-incremental", "task-free"]
+Setting = Literal["class-incremental", "domain-incremental", "task-incremental", "task-free"]
 KINDS = {  # restricted types of jsonargparse.typing, and what an error message says is expected
     "PositiveInt": "a whole number of at least 1",
     "NonNegativeInt": "a whole number of at least 0",
@@ -43,7 +43,7 @@ class Options:
         "",
         "NAME|PATH",
     )
-    setting: SETTINGS | None = _option(
+    setting: Setting | None = _option(
         "data",
         "class-, domain-, task-incremental or task-free; default: class-incremental, but domain-incremental with "
         "--transform, with --by time or column, and for data in order of time",

@@ -34,7 +34,7 @@ def _execute(options: Options, output: Output, progress: Progress, *, debug: boo
     import torch
 
     from perdure.cli._execution import Execution
-    from perdure.cli._folder import create_folder, environment, write_json, write_text
+    from perdure.cli._folder import create_folder, environment, remove_folder, write_json, write_text
     from perdure.cli._learners import Learners
     from perdure.cli._stream import Streams
 
@@ -46,8 +46,12 @@ def _execute(options: Options, output: Output, progress: Progress, *, debug: boo
     learners.check(first, options.seeds[0])
     config, machine = dump(replace(options, setting=streams.setting)), environment()
     folder = create_folder(output.out, options.data, streams.setting, options.method)
-    write_text(folder / "config.yaml", config)
-    write_json(folder / "environment.json", machine)
+    try:
+        write_text(folder / "config.yaml", config)
+        write_json(folder / "environment.json", machine)
+    except BaseException:
+        remove_folder(folder)
+        raise
     execution = Execution(options, streams, learners, folder, progress, debug=debug)
     execution.run(first)
     return folder, execution

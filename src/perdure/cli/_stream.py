@@ -9,7 +9,7 @@ from typing import Any
 
 from perdure.cli._baselines import baselines
 from perdure.cli._files import file_stream, whole_file
-from perdure.cli._options import Options, flag
+from perdure.cli._options import Options, Setting, flag
 from perdure.cli._words import hint
 from perdure.datasets import Dataset, list_datasets, load
 from perdure.streams import (
@@ -49,14 +49,14 @@ class Streams:
             raise ValueError(
                 f"--data {options.data}: no file or folder, and no data set: {near}known are {', '.join(names)}"
             )
-        self.setting = options.setting or self._usual_setting()
+        self.setting: Setting = options.setting or self._usual_setting()
         _check_setting(options, self.setting, ordered=self._ordered)
 
     @property
     def _ordered(self) -> bool:
         return self._named.ordered if self._named else self._options.by == "time"
 
-    def _usual_setting(self) -> str:
+    def _usual_setting(self) -> Setting:
         by_domain = self._options.by not in (None, "classes")
         by_class = self._options.blurry is not None or self._options.repeat is not None
         domains = by_domain or self._options.transform or (self._ordered and not by_class)
@@ -65,6 +65,9 @@ class Streams:
     def make(self, seed: int) -> Stream:
         """The stream whose split and order ``seed`` decides."""
         stream = self._bounded(seed)
+        if self._options.transform is not None:  # one that does not fit the data fails here, not while learning
+            assert stream.experiences[-1].data is not None
+            next(iter(stream.experiences[-1].data.batches(1)))
         if self.setting == "task-free":
             stream = task_free(stream)
         if self._options.order == "shuffled" or self._options.repeat is not None:
@@ -130,7 +133,7 @@ def _refuse_file_options(options: Options) -> None:
             )
 
 
-def _check_setting(options: Options, setting: str, *, ordered: bool) -> None:
+def _check_setting(options: Options, setting: Setting, *, ordered: bool) -> None:
     """Refuse ways of dividing the data that do not go with the setting, or with each other."""
     chosen = [f"--{way}" for way in ("transform", "blurry", "repeat") if getattr(options, way) is not None]
     if options.by not in (None, "classes"):
