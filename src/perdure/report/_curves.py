@@ -35,8 +35,7 @@ class Curves:
 def curves_over_seeds(records: Sequence[Record]) -> Curves:
     """Mean, lowest and highest over seeds, at the updates where the first seed was measured.
 
-    Other seeds are read off between their own measurements. Undefined for one seed is undefined for all. A run without
-    a curve counts with the rows of its accuracy matrix.
+    Other seeds are read off between their own measurements. Undefined for one seed is undefined for all.
     """
     updates, _ = _measured(records[0])
     stack = np.stack([_read_off(r, updates) for r in records])
@@ -51,11 +50,16 @@ def matrix_over_seeds(records: Sequence[Record]) -> Array:
 
 
 def _measured(record: Record) -> tuple[Array, Array]:
-    """The curve; the rows of the accuracy matrix where none was taken."""
-    if record.curve.updates:
-        return np.asarray(record.curve.updates, dtype=np.float64), np.asarray(record.curve.accuracy, dtype=np.float64)
-    end = max(record.cost.updates, record.changes[-1] + 1)
-    return np.array([*record.changes, end], dtype=np.float64), np.asarray(record.accuracy, dtype=np.float64)
+    """The curve, with the rows of the accuracy matrix where each experience begins and at the end.
+
+    At a boundary the matrix knows better: it is measured on all held-out data, after what a method does there.
+    """
+    batches = -(-record.cost.samples // record.batch_size)
+    end = max(record.curve.updates[-1] if record.curve.updates else batches, record.changes[-1] + 1)
+    rows = dict(zip(record.curve.updates, record.curve.accuracy, strict=True))
+    rows |= zip([*record.changes, end], record.accuracy, strict=True)
+    updates = sorted(rows)
+    return np.array(updates, dtype=np.float64), np.array([rows[u] for u in updates], dtype=np.float64)
 
 
 def _read_off(record: Record, updates: Array) -> Array:
