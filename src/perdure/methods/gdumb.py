@@ -69,6 +69,7 @@ class GDumb:
         self.memory.seed = self.learner.seed
         self.fit_epochs, self.fit_batch = fit_epochs, fit_batch
         self.num_classes = 0
+        self.num_updates = 0
         self.stale = False
         self.experience: Experience | None = None
         self.example: Batch | None = None
@@ -104,13 +105,17 @@ class GDumb:
 
     def fit(self) -> None:
         """Train from the initial weights on what is kept."""
-        kept, number = self.memory.contents(), self.learner.num_begun
-        self.learner.begin(Experience(number, ()))
+        kept = self.memory.contents()
+        self.learner.num_updates = (
+            0  # random streams are addressed by it: what is learnt follows from what is kept alone
+        )
+        self.learner.begin(Experience(self.learner.num_begun, ()))
         for epoch in range(self.fit_epochs):
-            shuffle = generator(self.learner.seed, f"gdumb/order/{number}", epoch)
+            shuffle = generator(self.learner.seed, "gdumb/order", epoch)
             for rows in torch.split(torch.randperm(len(kept), generator=shuffle).to(kept.y.device), self.fit_batch):
                 self.learner.observe(kept.rows(rows))
         self.learner.end()
+        self.num_updates += self.learner.num_updates
         self.stale = False
 
     def _make_room(self, batch: Batch) -> None:
@@ -124,11 +129,6 @@ class GDumb:
         elif needed > self.num_classes:
             self.num_classes = needed
             self.memory.grow({}, needed)
-
-    @property
-    def num_updates(self) -> int:
-        """Updates of all trainings."""
-        return self.learner.num_updates
 
     @property
     def num_processed(self) -> int:
@@ -160,6 +160,7 @@ class GDumb:
             "learner": self.learner.state_dict(),
             "memory": {self.memory.name: dict(self.memory.state_dict())},
             "num_classes": self.num_classes,
+            "num_updates": self.num_updates,
             "example": self.example and {"x": self.example.x, "task": self.example.task},
             "stale": self.stale,
             "experience": self.experience and self.experience.describe(),
@@ -182,5 +183,6 @@ class GDumb:
             self._make_room(Batch(state["example"]["x"], label, state["example"]["task"]))
             self.memory.load_state_dict(saved)
         self.memory.seed = self.learner.seed
+        self.num_updates = state["num_updates"]
         self.stale = state["stale"]
         self.experience = state["experience"] and Experience.described(state["experience"])
