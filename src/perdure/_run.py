@@ -37,6 +37,11 @@ def run(
     seeds give every method the same. ``progress(done, total, text)`` is called about ten times a second. Raises
     ``ValueError`` before learning if learner and stream do not fit."""
     _check(learner, stream, epochs, batch_size)
+    if evaluation_samples < 1 or (evaluate_every is not None and evaluate_every < 0):
+        raise ValueError(
+            f"evaluation_samples={evaluation_samples}, evaluate_every={evaluate_every}: look at 1 example or more, and "
+            "every 1 update or more, or 0 for boundaries only"
+        )
     kept = 0
     if learner.data == "so-far":
         stream = cumulative(stream)

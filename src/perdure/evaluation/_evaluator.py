@@ -21,7 +21,7 @@ class Evaluator:
 
     def __init__(self, stream: Stream, samples: int, seed: int) -> None:
         self.evaluations = stream.evaluations
-        self._samples = [_sample(e, samples, seed) for e in stream.evaluations] if samples else []
+        self._samples = [_sample(e, samples, seed) for e in stream.evaluations]
 
     def matrix_row(self, learner: ContinualLearner) -> list[float]:
         """Accuracy on all held-out data of each experience; NaN where none of its classes has been admitted."""
