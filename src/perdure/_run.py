@@ -31,37 +31,40 @@ def run(
     """Learn ``stream`` with ``learner`` and return what was seen.
 
     Held-out accuracy on all experiences is measured before learning and after each experience, on all held-out data;
-    and while learning, on ``evaluation_samples`` fixed examples an experience: after every ``evaluate_every`` updates,
-    or (None) after 1, 2, 4, ... updates of each experience and then about 20 times in it, so that the dip at a change
-    is seen; 0 looks at boundaries only. ``seed`` addresses the order of examples and the evaluation samples: equal
+    and while learning, on ``evaluation_samples`` fixed examples an experience: after every ``evaluate_every`` updates of
+    an experience, or (None) after 1, 2, 4, ... of them and about 20 times in it, so that the dip at a change is seen,
+    and at its end; 0 looks at boundaries only. ``seed`` addresses the order of examples and the evaluation samples: equal
     seeds give every method the same. ``progress(done, total, text)`` is called about ten times a second. Raises
-    ``ValueError`` before learning if learner and stream do not fit."""
+    ``ValueError`` before learning if learner and stream do not fit.
+    """
     _check(learner, stream, epochs, batch_size)
     if evaluation_samples < 1 or (evaluate_every is not None and evaluate_every < 0):
         raise ValueError(
             f"evaluation_samples={evaluation_samples}, evaluate_every={evaluate_every}: look at 1 example or more, and "
             "every 1 update or more, or 0 for boundaries only"
         )
-    kept = 0
-    if learner.data == "so-far":
-        stream = cumulative(stream)
-        kept = _num_bytes(stream.experiences[-1])
-    watch = _Watch(learner, Evaluator(stream, evaluation_samples, seed), progress, _total(stream, epochs, batch_size))
+    fed = cumulative(stream) if learner.data == "so-far" else stream
+    kept = _num_bytes(fed.experiences[-1]) if learner.data == "so-far" else 0
+    watch = _Watch(learner, Evaluator(stream, evaluation_samples, seed), progress, _total(fed, epochs, batch_size))
     matrix: list[list[float]] = []
     changes: list[int] = []
-    for experience in stream.experiences:
+    for experience in fed.experiences:
         changes.append(watch.updates)
-        if stream.boundaries:
+        if fed.boundaries:
             learner.begin(experience)
         if not matrix:
             matrix.append(watch.matrix_row())
         looks = _looks(_num_batches(experience, batch_size) * epochs, evaluate_every)
-        strict = stream.ordered and not stream.boundaries
+        strict = fed.ordered and not fed.boundaries
         for number, (epoch, batch) in enumerate(_feed(experience, epochs, batch_size, seed, strict), start=1):
             learner.observe(batch, first_pass=epoch == 0)
-            watch.after_update(experience, len(batch), look=number in looks)
-        if stream.boundaries:
+            watch.after_update(experience, len(batch))
+            if number in looks:
+                watch.look()
+        if fed.boundaries:
             learner.end()
+        if evaluate_every != 0:
+            watch.look()
         matrix.append(watch.matrix_row())
     return Record(
         method=learner.name,
@@ -89,14 +92,15 @@ class _Watch:
         self.evaluation_seconds = 0.0
         self.started = self.told = time.perf_counter()
 
-    def after_update(self, experience: Experience, size: int, *, look: bool) -> None:
+    def look(self) -> None:
+        started = time.perf_counter()
+        self.curve.updates.append(self.updates)
+        self.curve.accuracy.append(self.evaluator.look(self.learner))
+        self.evaluation_seconds += time.perf_counter() - started
+
+    def after_update(self, experience: Experience, size: int) -> None:
         self.updates += 1
         self.samples += size
-        if look:
-            started = time.perf_counter()
-            self.curve.updates.append(self.updates)
-            self.curve.accuracy.append(self.evaluator.look(self.learner))
-            self.evaluation_seconds += time.perf_counter() - started
         if self.progress is not None:
             now = time.perf_counter()
             if now - self.told >= TELL_EVERY_SECONDS or self.updates == self.total:
@@ -158,11 +162,11 @@ def _total(stream: Stream, epochs: int, batch_size: int) -> int:
 
 
 def _looks(updates: int, every: int | None) -> frozenset[int]:
-    """After which updates of an experience to look."""
+    """After which updates of an experience to look; the last is left to the look after its end."""
     if every == 0:
         return frozenset()
     if every is not None:
-        return frozenset(range(every, updates + 1, every))
-    regular = range(max(1, updates // LOOKS_PER_EXPERIENCE), updates + 1, max(1, updates // LOOKS_PER_EXPERIENCE))
-    early = (2**i for i in range(updates.bit_length()) if 2**i <= updates)
-    return frozenset(early) | frozenset(regular) | {updates}
+        return frozenset(range(every, updates, every))
+    regular = max(1, updates // LOOKS_PER_EXPERIENCE)
+    early = (2**i for i in range(updates.bit_length()))
+    return frozenset(n for n in (*early, *range(regular, updates, regular)) if n < updates)
