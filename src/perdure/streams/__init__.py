@@ -9,6 +9,7 @@ from perdure.streams._domains import domain_incremental, split_by_domain
 from perdure.streams._stream import SETTINGS, Stream
 from perdure.streams._time import time_ordered
 from perdure.streams._transforms import NamedTransform, permuted, rotated
+from perdure.streams.files import from_file, from_folder
 
 __all__ = [
     "SETTINGS",
@@ -22,6 +23,8 @@ __all__ = [
     "class_incremental",
     "cumulative",
     "domain_incremental",
+    "from_file",
+    "from_folder",
     "permuted",
     "repetition",
     "rotated",

@@ -38,7 +38,9 @@ def write(path: Path, x: Any = X, y: Any = Y, **more: Any) -> Path:
     else:
         path.mkdir()
         for i in range(12):  # part 10 comes after part 9
-            parquet.write_table(rows.slice(i * len(x) // 12, (i + 1) * len(x) // 12 - i * len(x) // 12), path / f"part-{i}.parquet")
+            parquet.write_table(
+                rows.slice(i * len(x) // 12, (i + 1) * len(x) // 12 - i * len(x) // 12), path / f"part-{i}.parquet"
+            )
     return path
 
 
@@ -150,13 +152,29 @@ def test_tasks_are_told(tmp_path: Path) -> None:
 
 def test_a_test_file_is_judged_on(tmp_path: Path) -> None:
     for name in ("a.parquet", "a.npz", "a.csv"):
-        stream = read(write(tmp_path / name, X[:1000], Y[:1000]), test=write(tmp_path / f"test-{name}", X[1000:], Y[1000:]))
+        stream = read(
+            write(tmp_path / name, X[:1000], Y[:1000]), test=write(tmp_path / f"test-{name}", X[1000:], Y[1000:])
+        )
         assert sum((bag(e.data) for e in stream.experiences), Counter()) == rows_of(X[:1000], Y[:1000])
         assert sum((bag(e.data) for e in stream.evaluations), Counter()) == rows_of(X[1000:], Y[1000:])
     y = Y[1000:].copy()
     y[7] = 11
     with pytest.raises(ValueError, match=r"'digit' is 11 in row 7 .*does not occur"):
         read(tmp_path / "a.csv", test=write(tmp_path / "other.csv", X[1000:], y))
+
+
+def test_a_test_file_is_divided_by_the_same_column(tmp_path: Path) -> None:
+    site = np.array(["north", "east"])[np.arange(len(X)) % 2]
+    options = {"by": "column:site", "memory_limit_mb": 1}
+    path = write(tmp_path / "a.parquet", LARGE, LARGE_Y, site=np.tile(site, 4))
+    stream = read(path, test=write(tmp_path / "b.parquet", X, Y, site=site[::-1]), **options)
+    east = np.tile(site, 4) == "east"
+    assert bag(stream.experiences[1].data) == rows_of(LARGE[east], LARGE_Y[east])
+    for e, name in zip(stream.evaluations, ("north", "east"), strict=True):
+        assert bag(e.data) == rows_of(X[site[::-1] == name], Y[site[::-1] == name])
+    other = write(tmp_path / "c.parquet", X, Y, site=np.where(np.arange(len(X)) == 5, "west", site))
+    with pytest.raises(ValueError, match="'site' is 'west' in row 5 .*does not occur"):
+        read(path, test=other, **options)
 
 
 def test_images_in_npz_stay_uint8(tmp_path: Path) -> None:

@@ -69,11 +69,11 @@ def as_numbers(path: Path, order: Order, values: Sequence[Value]) -> Sequence[in
     """An order of ``values`` as one of their places."""
     if order is None or order == "shuffled":
         return order
-    as_text = {str(value): i for i, value in enumerate(values)}
-    place: dict[Value, int] = {**as_text, **{value: i for i, value in enumerate(values)}}
+    place: dict[Value, int] = {str(value): i for i, value in enumerate(values)}
+    place |= {value: i for i, value in enumerate(values)}
     for value in order:
         if value not in place:
-            raise missing(path, "value of order=,", str(value), list(as_text))
+            raise missing(path, "value of order=,", str(value), list(map(str, values)))
     return [place[value] for value in order]
 
 

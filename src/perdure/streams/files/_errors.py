@@ -33,7 +33,8 @@ def reading(path: Path, where: str = "") -> Iterator[None]:
         if isinstance(error, OSError) and error.errno:  # the system's own: not found, not permitted
             raise
         raise FileError(
-            f"{path}: {where or 'this file'} cannot be read ({first_line(error)}): it is damaged or cut short; write it again"
+            f"{path}: {where or 'this file'} cannot be read ({first_line(error)}): "
+            "it is damaged or cut short; write it again"
         ) from error
 
 

@@ -32,9 +32,9 @@ def from_folder(
 ) -> Stream:
     """A class-incremental stream from images ``path/<class>/*`` (png, jpg, jpeg, webp, bmp).
 
-    x is uint8 (B, C, H, W), grey where all images are, else RGB (transparency is dropped). The names of the sub-folders
-    are the classes, in the order of their numbers if they are numbers, else of the alphabet. ``size``: make every image
-    so many pixels high and wide; without it all must be of one size.
+    x is uint8 (B, C, H, W), grey where all images are, else RGB; transparency and EXIF rotation are dropped. The names
+    of the sub-folders are the classes, in the order of their numbers if they are numbers, else of the alphabet.
+    ``size``: make every image so many pixels high and wide; without it all must be of one size.
 
     ``test``: another such folder to judge on; ``path/train`` and ``path/test`` are taken where both exist. Without it
     the share ``holdout`` (0 to 1) of each class is held out, drawn by ``seed``. ``experiences``, ``order`` (of class

@@ -12,7 +12,7 @@ from perdure._random import address
 from perdure.streams.files._errors import FileError
 from perdure.streams.files._source import Array, Source
 
-BLOCK_ROWS = 1 << 20  # looked at together
+BLOCK_ROWS = 1 << 16  # looked at together
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from perdure.streams._data import ArrayData
 from perdure.streams.files._plan import Plan
 from perdure.streams.files._source import Array
 
-WINDOW_BYTES = 32 << 20  # of x; rows are shuffled within a window of this size
+WINDOW_BYTES = 16 << 20  # of x; rows are shuffled within a window of this size
 Piece = tuple[Tensor, Tensor]
 
 
