@@ -49,7 +49,7 @@ CASES = {
         "joint does not serve a task-free stream",
         "class-incremental",
     ],
-    "--data digits --method er,finetune --option alpah=0.2": ["--option alpah: none of er, finetune has it"],
+    "--data digits --method er,finetune --option alphaa=0.2": ["--option alphaa: none of er, finetune has it"],
     "--data digits --method er,der --option er.alpha=0.2": ["er has no option 'alpha'", "draw"],
     "--data digits --method der --option alpha=much": ["der: ", "alpha", "float"],
     "--data digits --method er --option alpha": ["--option: expected NAME=VALUE, found 'alpha'"],
@@ -66,7 +66,7 @@ CASES = {
     "--data good.csv --target kind --transform rotated --experiences 2 --method er": ["rotate"],
     # model and training
     "--data digits --method er --model mlpp": ["did you mean mlp?"],
-    "--data digits --method er --model mlp --model-option hiden=9": ["did you mean hidden?"],
+    "--data digits --method er --model mlp --model-option hiddenn=9": ["did you mean hidden?"],
     "--data digits --method er --model mlp --head fc": ["of your own"],
     "--data digits --method er --model nowhere:Net": ["no module 'nowhere'"],
     "--data digits --method er --model torch.nn:Linear": ["in_features"],

@@ -24,6 +24,8 @@ def sales(tmp_path):
     ("options", "setting", "experiences"),
     [
         ("--by time --experiences 3", "domain-incremental", ["rows 0–79", "rows 80–159", "rows 160–239"]),
+        ("--setting domain-incremental --experiences 2", "domain-incremental", ["rows 0–119", "rows 120–239"]),
+        ("--setting domain-incremental --by classes --experiences 1", "domain-incremental", ["classes no yes"]),
         ("--by column:shop", "domain-incremental", ["shop shop 0", "shop shop 1", "shop shop 2"]),
         ("--experiences 2", "class-incremental", ["class no", "class yes"]),
         ("--experiences 1 --setting task-incremental", "task-incremental", ["classes no yes"]),
@@ -38,7 +40,7 @@ def test_divisions_of_a_table(cli, sales, tmp_path, options, setting, experience
     assert code == 0, err
     record = Record.read(tmp_path / "a/records/finetune-seed0.json")
     assert (record.data, record.setting, record.experiences) == ("sales", setting, experiences)
-    assert any("repeating the last label" in note for note in record.notes) == ("time" in options)
+    assert any("repeating the last label" in note for note in record.notes) == ("rows 0" in experiences[0])
 
 
 def test_a_folder_of_images(cli, tmp_path):

@@ -14,7 +14,7 @@ from perdure.cli._folder import create_folder
 PERDURE = [sys.executable, "-m", "perdure"]
 
 
-@pytest.mark.parametrize("line", ["--help", "run --help", "methods --help", "--version", "runn", "run --epoch 3"])
+@pytest.mark.parametrize("line", ["--help", "run --help", "methods --help", "--version", "ruun", "run --epoch 3"])
 def test_usage_needs_no_pytorch(line):
     code = f"import sys, perdure.cli; perdure.cli.main({line.split()!r}); print(*sorted(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -33,7 +33,7 @@ def test_help_explains(cli):
     assert "examples:" in out
     assert "exit codes:" in out
     assert cli("").code == 2
-    code, _, err = cli("comapre x")
+    code, _, err = cli("comparee x")
     assert code == 2
     assert "did you mean compare?" in err
 

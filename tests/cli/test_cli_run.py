@@ -218,9 +218,9 @@ def test_own_models_and_optimizers(cli, quick, tmp_path):
     assert Record.read(_only("a")).cost.parameters == 64 * 5 + 5 + 5 * 10 + 10
     assert cli(f"{own} --features-from 2 --inputs unit --out b").code == 0
     bad = {
-        "--model-option widht=5": "no option 'widht': did you mean width?",
+        "--model-option widthh=5": "no option 'widthh': did you mean width?",
         "--model-option width=wide": "Expected a <class 'int'>",
-        "--model ownnets:smal": "no 'smal' in ownnets: did you mean small?",
+        "--model ownnets:smaall": "no 'smaall' in ownnets: did you mean small?",
         "--model ownnet:small": "no module 'ownnet'",
         "--model ownnets:number": "is a int: name a class or a function",
         "--head 7": "no submodule '7'",

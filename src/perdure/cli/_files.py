@@ -14,11 +14,16 @@ from perdure.streams import IndexedData, Stream
 from perdure.streams.files import from_file, from_folder
 
 
-def file_stream(options: Options, setting: str, seed: int) -> Stream:
+def usual_division(options: Options, setting: str) -> str:
+    """What makes an experience, where it is not said: the order of the rows for a table learnt by domains, else classes."""
+    by_time = setting == "domain-incremental" and options.transform is None and not _is_folder_of_images(options)
+    return options.by or ("time" if by_time else "classes")
+
+
+def divided_file(options: Options, by: str, seed: int, *, task: bool) -> Stream:
     """The file divided by classes, time or a column."""
     order = None if options.order == "natural" else options.order
-    by = options.by or "classes"
-    stream = _read(options, seed, by, experiences=options.experiences, order=order, task=setting == "task-incremental")
+    stream = _read(options, seed, by, experiences=options.experiences, order=order, task=task)
     if by != "time":
         return stream
     learnt = [e.data for e in stream.experiences]
@@ -34,17 +39,20 @@ def whole_file(options: Options, seed: int) -> Stream:
 
 
 def _read(options: Options, seed: int, by: str, **division: Any) -> Stream:
-    path = Path(options.data)
     common = {"test": options.test, "seed": seed, **division}
     if options.holdout is not None:
         common["holdout"] = options.holdout
-    if path.is_dir() and not any(path.glob("*.parquet")):
+    if _is_folder_of_images(options):
         _refuse_table_options(options, by)
-        return from_folder(path, size=options.image_size, **common)
+        return from_folder(options.data, size=options.image_size, **common)
     if options.image_size is not None:
         raise ValueError("--image-size is for folders of images: leave it out")
-    features = options.features if options.features is None else list(options.features)
-    return from_file(path, target=options.target, features=features, by=by, **common)
+    return from_file(options.data, target=options.target, features=options.features, by=by, **common)
+
+
+def _is_folder_of_images(options: Options) -> bool:
+    path = Path(options.data)
+    return path.is_dir() and not any(path.glob("*.parquet"))
 
 
 def _refuse_table_options(options: Options, by: str) -> None:

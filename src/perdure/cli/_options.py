@@ -83,7 +83,8 @@ class Options:
     )
     by: str | None = _option(
         "files",
-        "what makes an experience: classes, time (the order of the rows), or the values of a column",
+        "what makes an experience: classes, time (the order of the rows), or the values of a column; default: classes, "
+        "but time for a table in the domain-incremental setting",
         None,
         "classes|time|column:NAME",
     )

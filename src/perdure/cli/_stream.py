@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.cli._baselines import baselines
-from perdure.cli._files import file_stream, whole_file
+from perdure.cli._files import divided_file, usual_division, whole_file
 from perdure.cli._options import Options, Setting, flag
 from perdure.cli._words import hint
 from perdure.datasets import Dataset, list_datasets, load
@@ -50,21 +50,20 @@ class Streams:
                 f"--data {options.data}: no file or folder, and no data set: {near}known are {', '.join(names)}"
             )
         self.setting: Setting = options.setting or self._usual_setting()
-        _check_setting(options, self.setting, ordered=self._ordered)
-
-    @property
-    def _ordered(self) -> bool:
-        return self._named.ordered if self._named else self._options.by == "time"
+        self._plain = options.transform is None and options.blurry is None and options.repeat is None
+        by_time = self._named.ordered if self._named else usual_division(options, self.setting) == "time"
+        _check_setting(options, self.setting, ordered=by_time and self._plain)
 
     def _usual_setting(self) -> Setting:
-        by_domain = self._options.by not in (None, "classes")
-        by_class = self._options.blurry is not None or self._options.repeat is not None
-        domains = by_domain or self._options.transform or (self._ordered and not by_class)
+        options = self._options
+        by_class = options.blurry is not None or options.repeat is not None
+        in_time = self._named is not None and self._named.ordered and not by_class
+        domains = options.by not in (None, "classes") or options.transform or in_time
         return "domain-incremental" if domains else "class-incremental"
 
     def make(self, seed: int) -> Stream:
         """The stream whose split and order ``seed`` decides."""
-        stream = self._bounded(seed)
+        stream = self._named_stream(self._named, seed) if self._named else self._file_stream(seed)
         if self._options.transform is not None:  # one that does not fit the data fails here, not while learning
             assert stream.experiences[-1].data is not None
             next(iter(stream.experiences[-1].data.batches(1)))
@@ -74,33 +73,25 @@ class Streams:
             stream = _neutral(stream)  # names that hold for every seed
         return stream
 
-    def _bounded(self, seed: int) -> Stream:
-        options, named = self._options, self._named
-        plain = options.transform is None and options.blurry is None and options.repeat is None
-        if named is not None and named.ordered and plain and self.setting in ("domain-incremental", "task-free"):
-            stream = time_ordered(
-                *named.train,
-                experiences=options.experiences,
-                holdout=options.holdout or DEFAULT_HOLDOUT,
-                seed=seed,
-                name=named.name,
-                classes=named.classes,
-            )
+    def _named_stream(self, named: Dataset, seed: int) -> Stream:
+        options = self._options
+        common: dict[str, Any] = {"seed": seed, "name": named.name, "classes": named.classes}
+        if named.ordered and self._plain and self.setting in ("domain-incremental", "task-free"):
+            share = options.holdout or DEFAULT_HOLDOUT
+            stream = time_ordered(*named.train, experiences=options.experiences, holdout=share, **common)
             return replace(stream, notes=(*stream.notes, *named.notes, baselines(named.train[1], "the rows")))
-        if named is not None:
-            share = options.holdout if named.test or options.holdout else DEFAULT_HOLDOUT
-            common = {"holdout": share, "seed": seed, "name": named.name, "classes": named.classes}
-            stream = self._divided(named.train, named.test, common)
-            return replace(stream, notes=(*stream.notes, *named.notes))
-        folding = self.setting == "domain-incremental" and options.by in (None, "classes")
-        if plain and not folding:
-            return file_stream(options, self.setting, seed)
-        whole = whole_file(options, seed)
+        common["holdout"] = options.holdout if named.test or options.holdout else DEFAULT_HOLDOUT
+        stream = self._divided(named.train, named.test, common)
+        return replace(stream, notes=(*stream.notes, *named.notes))
+
+    def _file_stream(self, seed: int) -> Stream:
+        by = usual_division(self._options, self.setting)
+        if self._plain and not (self.setting == "domain-incremental" and by == "classes"):
+            return divided_file(self._options, by, seed, task=self.setting == "task-incremental")
+        whole = whole_file(self._options, seed)
         train, test = whole.experiences[0].data, whole.evaluations[0].data
         if not isinstance(train, IndexedData):
-            raise ValueError(
-                f"{options.data} is too large for memory: --transform, --blurry and --repeat need it there"
-            )
+            raise ValueError(f"{self._options.data} is too large for this: it works for data that fits into memory")
         stream = self._divided(train, test, {"seed": seed, "name": whole.name, "classes": whole.classes})
         return replace(stream, notes=(*stream.notes, *whole.notes[1:]))
 
