@@ -173,7 +173,7 @@ def test_a_test_file_is_divided_by_the_same_column(tmp_path: Path) -> None:
     for e, name in zip(stream.evaluations, ("north", "east"), strict=True):
         assert bag(e.data) == rows_of(X[site[::-1] == name], Y[site[::-1] == name])
     other = write(tmp_path / "c.parquet", X, Y, site=np.where(np.arange(len(X)) == 5, "west", site))
-    with pytest.raises(ValueError, match="'site' is 'west' in row 5 .*does not occur"):
+    with pytest.raises(ValueError, match=r"'site' is 'west' in row 5 .*does not occur"):
         read(path, test=other, **options)
 
 
