@@ -15,7 +15,7 @@ from perdure.streams.files import from_file, from_folder
 
 
 def usual_division(options: Options, setting: str) -> str:
-    """What makes an experience: as asked for, else the order of the rows for a table learnt by domains, else classes."""
+    """What makes an experience: as asked, or the order of the rows for a table learnt by domains, or classes."""
     by_time = setting == "domain-incremental" and options.transform is None and not _is_folder_of_images(options)
     return options.by or ("time" if by_time else "classes")
 
