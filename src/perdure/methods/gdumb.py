@@ -109,7 +109,7 @@ class GDumb:
         self.learner.num_updates = (
             0  # random streams are addressed by it: what is learnt follows from what is kept alone
         )
-        self.learner.begin(Experience(self.learner.num_begun, ()))
+        self.learner.begin(Experience(self.learner.num_begun, tuple(sorted(set(kept.y.tolist())))))
         for epoch in range(self.fit_epochs):
             shuffle = generator(self.learner.seed, "gdumb/order", epoch)
             for rows in torch.split(torch.randperm(len(kept), generator=shuffle).to(kept.y.device), self.fit_batch):
