@@ -1,8 +1,8 @@
 """What the guides show is what happens.
 
-The blocks of a page run in order, in one folder and one namespace. A `text` block right after a `python` block is what it prints. In a
-`console` block, lines that start with `$ perdure` are run, and the other lines are what is printed, with `...` for anything. Numbers of
-a console block may differ: they depend on the machine.
+The blocks of a page run in order, in one folder and one namespace. A `text` block right after a `python` block is what
+it prints. In a `console` block, lines that start with `$ perdure` are run, and the others are what is printed, with
+`...` for anything. Numbers in a console block may differ: they depend on the machine.
 """
 
 import contextlib
