@@ -42,7 +42,7 @@ class Reservoir(Memory):
         if not len(rows):
             return ()
         self.count = max(self.count, int(slots.max()) + 1)
-        self.keys[torch.from_numpy(slots[rows])] = torch.from_numpy(self._plan_keys[start : start + size][rows])
+        self.keys.numpy()[slots[rows]] = self._plan_keys[start : start + size][rows]  # the last key of a slot stays
         return slots.tolist()  # type: ignore[no-any-return]
 
     def _extend(self, position: int, size: int) -> None:
