@@ -159,6 +159,7 @@ def test_nothing_held_out(tmp_path: Path) -> None:
     ("options", "line"),
     [
         ({"by": "colour"}, 'by=\'colour\': give "classes", "time" or "column:NAME"'),
+        ({"by": "column:kind"}, "by='column:kind' is the target: use by=\"classes\""),
         ({"by": "time", "task": True}, "tasks are groups of classes"),
         ({"by": "time", "order": "shuffled"}, "the order is that of the file"),
         ({"by": "time", "experiences": 1501}, "3000 rows in 1501 experiences: give experiences= from 1 to 1500"),

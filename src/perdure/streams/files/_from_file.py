@@ -63,6 +63,8 @@ def from_file(
     (('fern', 'moss'), ['class fern', 'class moss'])
     """
     column = by.removeprefix("column:") if by.startswith("column:") else None
+    if column == target:
+        raise ValueError(f'by={by!r} is the target: use by="classes"')
     _check(by, experiences, order, holdout, memory_limit_mb, task=task)
     keys = (target,) if column is None else (target, column)
     source = open_source(Path(path), keys, features)
