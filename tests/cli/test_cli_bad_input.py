@@ -27,6 +27,7 @@ CASES = {
     "--data good.csv --target kinds --method er": ["good.csv", "no column 'kinds'", "did you mean 'kind'?"],
     "--data good.csv --target kind --features a,c --method er": ["no column 'c'"],
     "--data good.csv --target kind --by column:day --method er": ["no column 'day'"],
+    "--data good.csv --target kind --experiences 2 --method er --augment crop": ["--augment is for images"],
     "--data good.csv --target kind --by week --method er": ["--by 'week'", "column:NAME"],
     "--data good.csv --target kind --experiences 2 --test none.csv --method er": ["none.csv"],
     "--data hole.csv --target kind --experiences 2 --method er": ["'kind'", "no value", "row 40"],

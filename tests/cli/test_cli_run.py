@@ -244,6 +244,18 @@ def test_optimizers_and_schedulers(cli, quick):
     assert "--optimizer adamw has no option 'momentum'" in err
 
 
+def test_images_can_be_augmented(cli, quick):
+    line = "run --data digits --method finetune --seeds 1 --eval-every 0"
+    assert cli(f"{line} --out plain").code == 0
+    assert cli(f"{line} --augment crop,flip --out augmented").code == 0
+    assert cli(f"{line} --augment crop,flip --out again").code == 0
+    plain, augmented, again = (Record.read(_only(run)).accuracy for run in ("plain", "augmented", "again"))
+    assert repr(plain) != repr(augmented) == repr(again)
+    code, _, err = cli(f"{line} --augment flipp")
+    assert (code, err.splitlines()) == (2, [err.strip()])
+    assert "did you mean flip?" in err
+
+
 def _only(run, seed=None, method=""):
     from pathlib import Path
 

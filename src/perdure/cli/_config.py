@@ -81,9 +81,10 @@ def _resolve(given: dict[str, Any]) -> Options:
     for name, value in given.items():
         if FIELDS[name].metadata["kind"] in KINDS and value is not None:
             given[name] = int(value) if isinstance(value, int) else float(value)
-    order, seeds, features = given["order"], given["seeds"], given["features"]
+    order, seeds = given["order"], given["seeds"]
     given["method"] = list(dict.fromkeys(map(str, _entries(given["method"]))))
-    given["features"] = None if features is None else list(map(str, _entries(features)))
+    for name in ("features", "augment"):
+        given[name] = None if given[name] is None else list(map(str, _entries(given[name])))
     given["order"] = order if order in ("natural", "shuffled") else _entries(order)
     given["seeds"] = list(range(seeds)) if isinstance(seeds, int) else _entries(seeds)
     if given["lr"] is None and given["optimizer"].lower() == "sgd":

@@ -16,6 +16,7 @@ from perdure.cli._model import ModelMaker
 from perdure.cli._objects import checked, find_class
 from perdure.cli._options import Options
 from perdure.cli._words import hint
+from perdure.functional.augmentation import Augment, compose, random_crop, random_flip
 from perdure.streams import Stream, cumulative
 
 FROM_ELSEWHERE = ("model", "optimizer", "memory", "seed", "augment", "scheduler")
@@ -35,6 +36,7 @@ class Learners:
                 )
         self._arguments = _method_arguments(options, self.methods)
         self._models = ModelMaker(options)
+        self._augment = _augmentation(options.augment)
         self._optimizer = find_class(options.optimizer, "--optimizer", torch.optim, Optimizer)
         given = dict(options.optimizer_option) | ({} if options.lr is None else {"lr": options.lr})
         self._optimizer_arguments = checked(f"--optimizer {options.optimizer}", self._optimizer, given, ("params",))
@@ -54,6 +56,10 @@ class Learners:
         """A new learner."""
         model = self._models.make(stream, inputs, seed)
         options = dict(self._arguments[info.name])
+        if self._augment is not None:
+            if len(stream.example().x.shape) != 4:
+                raise ValueError(f"--augment is for images, and {stream.name} has none: leave it out")
+            options["augment"] = self._augment
         if self._options.scheduler is not None:
             options["scheduler"] = lambda optimizer: self._scheduler(optimizer, **self._scheduler_arguments)
         learner: ContinualLearner = perdure.build(
@@ -79,6 +85,16 @@ class Learners:
         except (TypeError, ValueError) as error:
             raise ValueError(f"--optimizer {self._options.optimizer}: {error}") from error
         return optimizer
+
+
+def _augmentation(names: list[str] | None) -> Augment | None:
+    known = {"crop": random_crop, "flip": random_flip}
+    if not names:
+        return None
+    for name in names:
+        if name not in known:
+            raise ValueError(f"--augment {name}: {hint(name, known)}known are {', '.join(known)}")
+    return compose(*(known[name]() for name in names))
 
 
 def _method_arguments(options: Options, methods: list[MethodInfo]) -> dict[str, dict[str, Any]]:

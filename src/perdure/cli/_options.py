@@ -125,6 +125,13 @@ class Options:
         form="normalized or unit",
     )
 
+    augment: list[str] | None = _option(
+        "training",
+        "change images at random whenever they are learnt or replayed: crop (shift by up to 4 pixels), flip (mirror)",
+        None,
+        "crop,flip",
+        LIST,
+    )
     epochs: int = _option("training", "passes over each experience", 1, "N", "PositiveInt")
     batch_size: int = _option("training", "new examples at each step", 10, "N", "PositiveInt")
     optimizer: str = _option("training", "a class of torch.optim (sgd, adam, ...), or package.module:Class", "sgd")
