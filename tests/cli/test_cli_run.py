@@ -118,10 +118,10 @@ def test_options_go_to_the_methods_that_have_them(cli, quick):
     [
         ("--setting domain-incremental", "domain-incremental", ["classes 0 1 2 3 4", "classes 5 6 7 8 9"]),
         ("--setting task-incremental", "task-incremental", ["classes 0 1 2 3 4", "classes 5 6 7 8 9"]),
-        ("--setting task-free --repeat 0.5", "task-free", ["experience 1", "experience 2"]),
+        ("--setting task-free --repeat 0.5", "task-free", ["classes 0 1 2 3 4", "classes 1 … 9 (8)"]),
         ("--transform rotated", "domain-incremental", ["rotated 0°", "rotated 90°"]),
         ("--order 9,8,7,6,5,4,3,2,1,0", "class-incremental", ["classes 9 8 7 6 5", "classes 4 3 2 1 0"]),
-        ("--order shuffled", "class-incremental", ["experience 1", "experience 2"]),
+        ("--order shuffled", "class-incremental", ["classes 4 3 6 5 2", "classes 1 9 8 7 0"]),
     ],
 )
 def test_settings(cli, quick, options, setting, names):

@@ -117,13 +117,25 @@ def test_a_test_that_sees_no_difference_errs_as_often_as_it_says(made):
     assert wrong <= 15  # 7.5 expected at most; 15 is 2.8 standard errors above
 
 
-@pytest.mark.parametrize("change", [{"data": "letters"}, {"setting": "task-incremental"}, {"experiences": ["a", "b"]}])
-def test_records_of_other_streams_are_refused(simulate, change):
-    records = [simulate("er", T=2), replace(simulate("ewc", 3, T=2), **change)]
-    with pytest.raises(
-        ValueError, match=rf"er \(seed 0\) has {next(iter(change))} .* ewc \(seed 3\) .* one stream at a time"
-    ):
+@pytest.mark.parametrize(
+    ("change", "seed"),
+    [
+        ({"data": "letters"}, 3),
+        ({"setting": "task-incremental"}, 3),
+        ({"experiences": ["a", "b", "c"]}, 3),
+        ({"experiences": ["a", "b"]}, 0),
+    ],
+)
+def test_records_of_other_streams_are_refused(simulate, change, seed):
+    records = [simulate("er", T=2), replace(simulate("ewc", seed, T=2), **change)]
+    with pytest.raises(ValueError, match=rf"er \(seed 0\) learnt .* ewc \(seed {seed}\) .* one stream at a time"):
         compare(records)
+
+
+def test_experiences_that_differ_between_seeds_go_by_number(simulate):
+    one, other = simulate("er", 0, T=2), simulate("er", 1, T=2)
+    names = [one.experiences[0], "others"]
+    assert compare([one, replace(other, experiences=names)]).experiences == (one.experiences[0], "experience 2")
 
 
 def test_doubtful_seeds_and_configurations_are_refused(simulate):

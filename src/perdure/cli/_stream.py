@@ -69,8 +69,6 @@ class Streams:
             next(iter(stream.experiences[-1].data.batches(1)))
         if self.setting == "task-free":
             stream = task_free(stream)
-        if self._options.order == "shuffled" or self._options.repeat is not None:
-            stream = _neutral(stream)  # names that hold for every seed
         return stream
 
     def _named_stream(self, named: Dataset, seed: int) -> Stream:
@@ -142,10 +140,3 @@ def _check_setting(options: Options, setting: Setting, *, ordered: bool) -> None
         )
     if setting == "task-free" and options.epochs > 1:
         raise ValueError(f"--epochs {options.epochs}: a task-free stream is seen once; use --epochs 1")
-
-
-def _neutral(stream: Stream) -> Stream:
-    def rename(experiences: Any) -> Any:
-        return tuple(replace(e, name=f"experience {e.index + 1}") for e in experiences)
-
-    return replace(stream, experiences=rename(stream.experiences), evaluations=rename(stream.evaluations))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, pairwise
@@ -110,30 +110,40 @@ def compare(records: Sequence[Record], upper_bounds: frozenset[str] = frozenset(
     """Group records by method and test which methods differ in average accuracy.
 
     All pairs are tested by a paired t-test on their shared seeds, Holm-corrected, at 5 %. Methods named in
-    ``upper_bounds`` are shown and tested but cannot win. Raises ``ValueError`` where the records are not of one
-    stream, or where one method has a seed twice or different epochs or batch sizes.
+    ``upper_bounds`` are shown and tested but cannot win. Seeds may order the classes differently: experiences that
+    differ between seeds are called by their number. Raises ``ValueError`` where the records are not of one stream, or
+    where one method has a seed twice or different epochs or batch sizes.
     """
     first = _check_one_stream(records)
+    names = tuple(
+        here[0] if len(set(here)) == 1 else f"experience {k + 1}"
+        for k, here in enumerate(zip(*(r.experiences for r in records), strict=True))
+    )
     methods = [
         _summary([r for r in records if r.method == name], name in upper_bounds)
         for name in dict.fromkeys(r.method for r in records)
     ]
     methods.sort(key=lambda m: (not m.upper_bound, -np.nan_to_num(m.numbers["accuracy"].mean, nan=-1.0), m.name))
-    return Comparison(first.data, first.setting, tuple(first.experiences), tuple(methods), _differences(methods))
+    return Comparison(first.data, first.setting, names, tuple(methods), _differences(methods))
 
 
 def _check_one_stream(records: Sequence[Record]) -> Record:
     if not records:
         raise ValueError("no records: give at least one")
-    first = records[0]
-    for record in records[1:]:
-        for field in ("data", "setting", "experiences"):
-            if getattr(record, field) != getattr(first, field):
-                raise ValueError(
-                    f"{first.method} (seed {first.seed}) has {field} {getattr(first, field)!r} but {record.method} "
-                    f"(seed {record.seed}) has {getattr(record, field)!r}: compare records of one stream at a time"
-                )
-    return first
+    of_seed: dict[int, Record] = {}
+    for record in records:
+        first = of_seed.setdefault(record.seed, record)
+        _check_same(records[0], record, lambda r: (r.data, r.setting, len(r.experiences)))
+        _check_same(first, record, lambda r: r.experiences)
+    return records[0]
+
+
+def _check_same(one: Record, other: Record, what: Callable[[Record], object]) -> None:
+    if what(one) != what(other):
+        raise ValueError(
+            f"{one.method} (seed {one.seed}) learnt {what(one)!r} but {other.method} (seed {other.seed}) "
+            f"{what(other)!r}: compare records of one stream at a time"
+        )
 
 
 def _summary(records: list[Record], upper_bound: bool) -> Summary:
