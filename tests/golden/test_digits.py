@@ -1,0 +1,68 @@
+"""Two-sided numbers on real data that needs no download: scikit-learn's digits, five experiences of two classes.
+
+Mean final average accuracy over five seeds against the mean of ten seeds; the tolerances are about four standard errors of
+five. A method that got much better than its number is as suspicious as one that got worse.
+"""
+
+from statistics import mean
+
+import pytest
+import torch
+
+import perdure
+from perdure import datasets
+from perdure._random import addressed_default
+from perdure.streams import class_incremental, cumulative, task_incremental
+
+EXPECTED = {  # method: (final average accuracy, tolerance)
+    "finetune": (0.196, 0.01),
+    "er": (0.923, 0.02),
+    "er_ace": (0.926, 0.02),
+    "der": (0.871, 0.03),
+    "der_pp": (0.937, 0.015),
+    "gdumb": (0.915, 0.015),
+    "joint": (0.966, 0.015),
+    "cumulative": (0.956, 0.025),
+}
+
+
+def learn(name: str, seed: int, make_stream=class_incremental, epochs: int = 3) -> perdure.Record:
+    digits = datasets.load("digits")
+    stream = make_stream(digits.train, digits.test, experiences=5, seed=seed, name="digits")
+    first = stream.experiences[0].data
+    normalize = perdure.nn.Normalize.fit(batch.x for batch in first.batches(1024))
+    with addressed_default(seed, "model"):
+        model = perdure.nn.mlp((1, 8, 8), 10, hidden=(100,), normalize=normalize)
+    learner = perdure.build(name, model, lambda params: torch.optim.SGD(params, lr=0.1), memory=200, seed=seed)
+    return perdure.run(learner, stream, epochs=epochs, batch_size=10, seed=seed, evaluate_every=0)
+
+
+def final(record: perdure.Record) -> float:
+    return mean(record.accuracy[-1])
+
+
+def test_every_method_has_its_number():
+    assert set(EXPECTED) == {info.name for info in perdure.list_methods()}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_class_incremental(name):
+    expected, tolerance = EXPECTED[name]
+    assert mean(final(learn(name, seed)) for seed in range(5)) == pytest.approx(expected, abs=tolerance)
+
+
+def test_finetune_keeps_the_last_experience_only():
+    last = learn("finetune", 0).accuracy[-1]
+    assert max(last[:-1]) < 0.05
+    assert last[-1] > 0.95
+
+
+def test_told_the_task_forgetting_is_mild():
+    assert mean(final(learn("finetune", seed, task_incremental)) for seed in range(3)) == pytest.approx(0.993, abs=0.01)
+
+
+def test_joint_is_finetuning_on_all_data_so_far():
+    def joined(*args, **kwargs):
+        return cumulative(class_incremental(*args, **kwargs))
+
+    assert learn("joint", 1).accuracy[-1] == learn("finetune", 1, joined).accuracy[-1]
