@@ -1,7 +1,7 @@
 """Two-sided numbers on real data that needs no download: scikit-learn's digits, five experiences of two classes.
 
-Mean final average accuracy over five seeds against the mean of ten seeds; the tolerances are about four standard errors of
-five. A method that got much better than its number is as suspicious as one that got worse.
+Mean final average accuracy over five seeds against the mean of ten seeds; the tolerances are about four standard
+errors of five. A method that got much better than its number is as suspicious as one that got worse.
 """
 
 from statistics import mean

@@ -1,14 +1,14 @@
 """Numbers that others published for MNIST, by their protocols.
 
-Online replay: continual-learning-baselines, `experiments/split_mnist/online_replay.py`, 0.92: one hidden layer of 512 with
-dropout 0.5, SGD 0.1, batches of 10 with 10 exemplars, class-balanced memory of 1,000, one pass, classes in order, 5 % of
-the training data held out, accuracy over the whole test set. That very code (avalanche-lib 0.6.0) gave 0.910 here, the mean
-of eight seeds with a standard deviation of 0.012; ours gives 0.903, the mean of ten with 0.011.
+Online replay: continual-learning-baselines, `experiments/split_mnist/online_replay.py`, 0.92: one hidden layer of 512
+with dropout 0.5, SGD 0.1, batches of 10 with 10 exemplars, class-balanced memory of 1,000, one pass, classes in
+order, 5 % of the training data held out, accuracy over the whole test set. That very code (avalanche-lib 0.6.0) gave
+0.910 here, the mean of eight seeds with a standard deviation of 0.012; ours gives 0.903, the mean of ten with 0.011.
 
-GDumb, memory 4,400, two hidden layers of 400: the 0.97 of continual-learning-baselines is the paper's number, and its test
-lets 0.94 pass; the paper's own (97.8) comes from 128 passes with random crops and a cosine schedule. We check both: those
-baselines' settings (10 epochs, SGD 0.1, batches of 16, no augmentation), which give 0.951 here as in a plain PyTorch loop
-on the same exemplars (0.951 to 0.956), and the authors' augmentation and schedule with 40 passes.
+GDumb, memory 4,400, two hidden layers of 400: the 0.97 of continual-learning-baselines is the paper's number, and its
+test lets 0.94 pass; the paper's own (97.8) comes from 128 passes with random crops and a cosine schedule. We check
+both: those baselines' settings (10 epochs, SGD 0.1, batches of 16, no augmentation), which give 0.951 here as in a
+plain PyTorch loop on the same exemplars (0.951 to 0.956), and the authors' augmentation and schedule with 40 passes.
 """
 
 import os
