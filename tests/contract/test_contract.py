@@ -19,10 +19,10 @@ OPTIONS = {"gdumb": {"fit_epochs": 2}}
 
 
 def digits(setting: str) -> Stream:
-    """Twenty images of each of the digits 0 to 5, two digits an experience."""
+    """Twenty images of each of the digits 0 to 5, two digits an experience: bytes where tasks are told, else floats."""
     x, y = (torch.as_tensor(a) for a in load_digits(n_class=6, return_X_y=True))
     rows = torch.cat([(y == c).nonzero()[:24, 0] for c in range(6)])
-    data = x[rows].to(torch.uint8), y[rows]
+    data = x[rows].to(torch.uint8 if setting == "task-incremental" else torch.float32), y[rows]
     if setting == "task-incremental":
         return task_incremental(data, experiences=3, holdout=1 / 6)
     stream = class_incremental(data, experiences=3, holdout=1 / 6, fold_labels=setting == "domain-incremental")
@@ -30,7 +30,7 @@ def digits(setting: str) -> Stream:
 
 
 def network(seed: int) -> Network:
-    """Bytes in, dropout and batch statistics within, a head for four classes."""
+    """Bytes or floats in, dropout and batch statistics within, a head for four classes."""
     torch.manual_seed(seed)
     scale = Normalize(torch.zeros(64), torch.full((64,), 16.0))
     backbone = nn.Sequential(scale, nn.Linear(64, 20), nn.BatchNorm1d(20), nn.ReLU(), nn.Dropout(0.2))

@@ -10,7 +10,7 @@ from itertools import combinations, permutations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
@@ -200,6 +200,7 @@ def test_reservoir_keeps_exactly_the_largest_keys(labels, sizes, capacity, seed)
 
 @pytest.mark.parametrize("kind", [ClassBalanced, Ring])
 @settings(max_examples=60, deadline=None)
+@example(labels=[0] * 6 + [1] * 6, sizes=[1], capacity=6)
 @given(labels=LABELS, sizes=SIZES, capacity=st.integers(1, 25))
 def test_classes_are_balanced_and_each_keeps_its_largest_keys(kind, labels, sizes, capacity):
     """A class has as many as any other but one, unless fewer came; for ``Ring`` the largest keys are the newest."""

@@ -54,7 +54,7 @@ class Case:
     def cuts(self) -> tuple[int, ...]:
         """Points to stop at: around the first batch, and at an eighth, a half and seven eighths of the way."""
         n, first = len(self.events), self.first_observe
-        return tuple(sorted({first, first + 1, first + 2, n // 8, n // 2, n * 7 // 8}))
+        return tuple(sorted({first, first + 1, n // 8, n // 2, n * 7 // 8}))
 
     @cached_property
     def trace(self) -> list[dict[str, Any]]:

@@ -144,8 +144,11 @@ def boundaries_pair_up(case: Case) -> None:
 def state_survives_a_checkpoint(case: Case) -> None:
     """Saved anywhere and loaded into a learner of another seed, learning goes on as if never interrupted."""
     with tempfile.TemporaryDirectory() as folder:
+        running, at = case.make(SEED), 0
         for cut in case.cuts:
-            path = save(Path(folder) / str(cut), case.learner(cut))
+            case.play(running, at, cut)
+            at = cut
+            path = save(Path(folder) / str(cut), running)
             learner = case.make(SEED + 1)
             load(path, learner)
             none(difference(case.trace[cut], snapshot(learner)), f"saved and loaded after {cut} calls")

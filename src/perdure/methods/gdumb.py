@@ -104,11 +104,9 @@ class GDumb:
             self.fit()
 
     def fit(self) -> None:
-        """Train from the initial weights on what is kept."""
+        """Train from the initial weights on what is kept; what is learnt follows from that alone."""
         kept = self.memory.contents()
-        self.learner.num_updates = (
-            0  # random streams are addressed by it: what is learnt follows from what is kept alone
-        )
+        self.learner.num_updates = 0  # the address of its random streams
         self.learner.begin(Experience(self.learner.num_begun, tuple(sorted(set(kept.y.tolist())))))
         for epoch in range(self.fit_epochs):
             shuffle = generator(self.learner.seed, "gdumb/order", epoch)
