@@ -47,7 +47,7 @@ class Part(nn.Module):
     """What the memories of ``draws`` must keep beside each exemplar: ``logits`` or ``features``."""
     sums: ClassVar[tuple[str, ...]] = ()
     """Buffers that add up across ranks (Gram matrices, counts); all others are equal on every rank."""
-    needs_boundaries: ClassVar[bool] = False
+    needs_boundaries: bool = False
     """Whether the part is wrong on a stream that does not say where an experience ends."""
 
     def __init__(self, name: str | None = None) -> None:

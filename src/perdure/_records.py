@@ -22,7 +22,8 @@ class Batch:
     """Examples with their labels.
 
     ``x``: (B, ...) any dtype that the model takes. ``y``: (B,) int64, the class number. ``task``: (B,) int64 or None
-    where tasks are not told. ``stored``: what a memory kept beside each exemplar, for instance ``logits`` (B, C)."""
+    where tasks are not told. ``stored``: what a memory kept beside each exemplar, for instance ``logits`` (B, C).
+    """
 
     x: Tensor
     y: Tensor
@@ -134,7 +135,8 @@ class Step:
     ``classes`` (C,) bool those of the current experience (None without one) and ``tasks`` (T, C) bool those of each
     task (None where tasks are not told); ``all_seen`` says that no row of the head is left. ``losses`` maps a part's
     name to its term, ``references`` to the gradient of its reference loss. ``first_pass`` is False when the batch was
-    learnt from before, as in the second epoch."""
+    learnt from before, as in the second epoch.
+    """
 
     index: int
     experience: Experience | None

@@ -55,7 +55,8 @@ def method(
 
     A recipe takes ``(model, optimizer)`` or, where ``memory`` names its usual kind, ``(model, optimizer, memory)``;
     then keyword options. ``upper_bound`` marks what keeps or revisits all data: shown beside the methods, never ranked
-    among them."""
+    among them.
+    """
 
     def register(recipe: Recipe) -> Recipe:
         parameters = inspect.signature(recipe).parameters.values()

@@ -31,11 +31,11 @@ def run(
     """Learn ``stream`` with ``learner`` and return what was seen.
 
     Held-out accuracy on all experiences is measured before learning and after each experience, on all held-out data;
-    and while learning, on ``evaluation_samples`` fixed examples an experience: after every ``evaluate_every`` updates of
-    an experience, or (None) after 1, 2, 4, ... of them and about 20 times in it, so that the dip at a change is seen,
-    and at its end; 0 looks at boundaries only. ``seed`` addresses the order of examples and the evaluation samples: equal
-    seeds give every method the same. ``progress(done, total, text)`` is called about ten times a second. Raises
-    ``ValueError`` before learning if learner and stream do not fit.
+    and while learning, on ``evaluation_samples`` fixed examples an experience: after every ``evaluate_every`` updates
+    of an experience, or (None) after 1, 2, 4, ... of them and about 20 times in it, so that the dip at a change is
+    seen, and at its end; 0 looks at boundaries only. ``seed`` addresses the order of examples and the evaluation
+    samples: equal seeds give every method the same. ``progress(done, total, text)`` is called about ten times a second.
+    Raises ``ValueError`` before learning if learner and stream do not fit.
     """
     _check(learner, stream, epochs, batch_size)
     if evaluation_samples < 1 or (evaluate_every is not None and evaluate_every < 0):
@@ -67,7 +67,7 @@ def run(
             watch.look()
         matrix.append(watch.matrix_row())
     return Record(
-        method=learner.name,
+        method=learner.name or type(learner).__name__,
         seed=seed,
         data=stream.name,
         setting=stream.setting,

@@ -58,10 +58,10 @@ def save(path: str | Path, learner: ContinualLearner) -> Path:
 
 
 def load(path: str | Path, learner: ContinualLearner) -> None:
-    """Put ``learner`` into the state saved at ``path``; it must be of the same method, model and memory sizes, whatever
-    its seed.
+    """Put ``learner`` into the state saved at ``path``.
 
-    Raises ``FileNotFoundError`` or ``ValueError``, saying what is wrong, before the learner is changed.
+    It must be of the same method, model and memory sizes; its seed may be another. Raises ``FileNotFoundError`` or
+    ``ValueError``, saying what is wrong, before the learner is changed.
     """
     path = Path(path)
     if not (path / MANIFEST).is_file():

@@ -38,7 +38,8 @@ class Record:
 
     ``accuracy`` is the matrix R with T + 1 rows: ``accuracy[t][k]`` on the held-out data of experience k after learning
     t experiences, row 0 before learning. It is NaN where no class of experience k has been admitted yet. ``changes[t]``
-    is the number of updates done when experience t began. Accuracies are fractions in [0, 1]."""
+    is the number of updates done when experience t began. Accuracies are fractions in [0, 1].
+    """
 
     method: str
     seed: int

@@ -26,7 +26,8 @@ class Memory(Part):
     largest keys.
 
     With ``passes="first"`` an example enters only when it is first learnt; with ``"all"`` each epoch presents it again,
-    as the published codes of ER and DER do (several copies of one example may then be kept)."""
+    as the published codes of ER and DER do (several copies of one example may then be kept).
+    """
 
     x: Tensor
     y: Tensor
@@ -43,10 +44,7 @@ class Memory(Part):
         self.position = 0
 
     def require(self, fields: Iterable[str]) -> None:
-        """Keep ``fields`` (``logits``, ``features``) of the model's output beside each exemplar.
-
-        Called before ``bind``.
-        """
+        """Keep ``fields`` (``logits``, ``features``) of the model's output too; called before ``bind``."""
         self.stored_fields = tuple(sorted({*self.stored_fields, *fields}))
 
     def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
@@ -79,9 +77,7 @@ class Memory(Part):
         """Present ``batch`` to the memory, example by example in order."""
         slots = self._place(batch.y)
         self.position += len(batch)
-        kept = {
-            slot: row for row, slot in enumerate(slots) if slot >= 0
-        }  # a slot written twice keeps the later example
+        kept = {slot: row for row, slot in enumerate(slots) if slot >= 0}  # of a slot written twice, the later example
         if not kept:
             return
         device = self.x.device
@@ -91,9 +87,8 @@ class Memory(Part):
         if batch.task is not None:
             self.get_buffer("task")[at] = batch.task[rows]
         for field in self.stored_fields:
-            self.get_buffer(f"stored_{field}")[at] = batch.stored[field][rows].to(
-                self.get_buffer(f"stored_{field}").dtype
-            )
+            stored = self.get_buffer(f"stored_{field}")
+            stored[at] = batch.stored[field][rows].to(stored.dtype)
 
     def draw(self, size: int, generator: torch.Generator) -> Batch | None:
         """``size`` different exemplars, every choice equally likely; all there are if fewer, None if there are none."""

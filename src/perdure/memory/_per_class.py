@@ -18,7 +18,8 @@ class _PerClass(Memory):
     each other.
 
     Within a class the largest keys stay. ``dropped`` (C,) remembers the largest key each class has lost: nothing below
-    it may enter, which is what makes the kept ones exactly the largest and not the largest of late."""
+    it may enter, which is what makes the kept ones exactly the largest and not the largest of late.
+    """
 
     dropped: Tensor
 
@@ -88,9 +89,9 @@ class _PerClass(Memory):
 
 
 class ClassBalanced(_PerClass):
-    """Equally many exemplars of each class, each a uniform sample of its class:
+    """Equally many exemplars of each class, each a uniform sample of its class.
 
-    GDumb's greedy sampler (Prabhu et al. 2020, alg. 1).
+    After GDumb's greedy sampler (Prabhu et al. 2020), which keeps the early examples of a class instead.
     """
 
     def _positions(self, start: int, stop: int) -> Sequence[float]:
@@ -99,9 +100,9 @@ class ClassBalanced(_PerClass):
 
 
 class Ring(_PerClass):
-    """The newest exemplars of each class, equally many (Lopez-Paz and Ranzato 2017; the ring buffer of Chaudhry et al.
+    """The newest exemplars of each class, equally many.
 
-    2019).
+    Source: Lopez-Paz and Ranzato 2017; the ring buffer of Chaudhry et al. 2019.
     """
 
     def _positions(self, start: int, stop: int) -> Sequence[float]:

@@ -29,10 +29,7 @@ def der(
     draw: int = 32,
     **options: Unpack[LearnerOptions],
 ) -> Learner:
-    """DER (Buzzega et al.
-
-    2020, eq. 5): match the logits that were stored with the exemplars; labels are not replayed.
-    """
+    """Match the logits stored with the exemplars; labels are not replayed (Buzzega et al. 2020, section 3)."""
     return Learner(
         model, optimizer, [CrossEntropy(over="head"), LogitMatch(Draw("dark", memory, draw), alpha), memory], **options
     )

@@ -30,7 +30,7 @@ def der_pp(
     draw: int = 32,
     **options: Unpack[LearnerOptions],
 ) -> Learner:
-    """DER++ (Buzzega et al. 2020, eq. 6): logits of one draw are matched, labels of another one replayed."""
+    """Match the logits of one draw, replay the labels of another (Buzzega et al. 2020, section 3)."""
     dark, hard = Draw("dark", memory, draw), Draw("replay", memory, draw)
     return Learner(
         model,

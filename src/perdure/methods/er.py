@@ -18,8 +18,5 @@ from perdure.terms import CrossEntropy
 def er(
     model: nn.Module, optimizer: MakeOptimizer, memory: Memory, *, draw: int = 32, **options: Unpack[LearnerOptions]
 ) -> Learner:
-    """Experience replay (Chaudhry et al.
-
-    2019, alg. 1): one mean cross entropy over the current batch and ``draw`` exemplars.
-    """
+    """One mean cross entropy over the current batch and ``draw`` exemplars (Chaudhry et al. 2019, algorithm 1)."""
     return Learner(model, optimizer, [CrossEntropy(Draw("replay", memory, draw), current=True), memory], **options)

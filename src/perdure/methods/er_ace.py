@@ -23,9 +23,6 @@ from perdure.terms import CrossEntropy
 def er_ace(
     model: nn.Module, optimizer: MakeOptimizer, memory: Memory, *, draw: int = 32, **options: Unpack[LearnerOptions]
 ) -> Learner:
-    """ER-ACE (Caccia et al.
-
-    2022, eq. 3): new data compete only with the classes of their own batch, exemplars with all seen.
-    """
+    """New data compete only with the classes of their own batch, exemplars with all seen (Caccia et al. 2022)."""
     replay = Draw("replay", memory, draw)
     return Learner(model, optimizer, [CrossEntropy(over="batch"), CrossEntropy(replay), memory], **options)

@@ -35,19 +35,14 @@ def gdumb(
     fit_batch: int = 16,
     **options: Unpack[LearnerOptions],
 ) -> GDumb:
-    """GDumb (Prabhu et al.
-
-    2020): ``fit_epochs`` epochs on the memory, from the initial weights, at the end of each experience.
-    """
+    """``fit_epochs`` epochs on the memory, from the initial weights, after each experience (Prabhu et al. 2020)."""
     return GDumb(model, optimizer, memory, fit_epochs=fit_epochs, fit_batch=fit_batch, **options)
 
 
 class GDumb:
-    """Observing only writes the memory.
+    """Observing only writes the memory; training happens at ``end``, or without boundaries when an answer is asked for.
 
-    Training happens at ``end``; without boundaries, when a prediction is asked for.
-
-    While an experience is open, predictions come from the last training.
+    While an experience is open, answers come from the last training.
     """
 
     data: Literal["experience", "so-far"] = "experience"

@@ -16,7 +16,8 @@ class LinearHead(Head):
 
     So a class gets the same start whenever it comes, and what a loss over the whole head has taught a row before its
     class came stays. The random part is PyTorch's for ``nn.Linear``: uniform in +-1/sqrt(num_features), weight and
-    bias. The first ``given`` rows (of a head that was trained elsewhere) are left as they are."""
+    bias. The first ``given`` rows (of a head that was trained elsewhere) are left as they are.
+    """
 
     def __init__(self, num_features: int, capacity: int, *, bias: bool = True, given: int = 0) -> None:
         super().__init__()

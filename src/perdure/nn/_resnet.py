@@ -58,9 +58,9 @@ def slim_resnet18(shape: Sequence[int], num_classes: int, *, normalize: nn.Modul
 
 
 def resnet32(shape: Sequence[int], num_classes: int, *, normalize: nn.Module | None = None) -> Network:
-    """ResNet-32 for CIFAR (He et al.
+    """ResNet-32 for CIFAR: 3 stages of 5 blocks, 64 features, about 0.46 M parameters.
 
-    2016, section 4.2; iCaRL's): 3 stages of 5 blocks, 64 features, about 0.46 M parameters.
+    Source: He et al. 2016, section 4.2, with its parameter-free shortcuts; the network of iCaRL.
     """
 
     def shortcut(width_in: int, width: int, stride: int) -> nn.Module:

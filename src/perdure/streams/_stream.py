@@ -18,7 +18,8 @@ class Stream:
     learners do not rely on it. With ``boundaries=False`` (task-free) the learner is fed one pass and is not told where
     an experience starts. ``ordered`` says that examples come in time order: without boundaries they are then fed in
     exactly that order, else shuffled within an experience. ``classes`` names the classes and ``notes`` says in words
-    how the stream was made; both go into the report."""
+    how the stream was made; both go into the report.
+    """
 
     experiences: tuple[Experience, ...]
     evaluations: tuple[Experience, ...]

@@ -20,7 +20,8 @@ class CrossEntropy(Part):
     only where no draw is given). ``over`` is the set that the softmax runs over: all classes ``seen`` so far; those of
     the ``experience`` (needs boundaries); those that occur in the ``batch``, as ER-ACE does; or the whole ``head``,
     with rows whose class has not come yet, as the published codes that know the number of classes do. Where tasks are
-    told, each example's softmax runs over the classes of its task."""
+    told, each example's softmax runs over the classes of its task.
+    """
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class CrossEntropy(Part):
         self.draws = draws
         self.weight = weight
         self.over = over
+        self.needs_boundaries = over == "experience"
         self.label_smoothing = label_smoothing
 
     def loss(self, step: Step) -> Tensor | None:

@@ -11,8 +11,9 @@ from perdure._records import Draw, Step
 class LogitMatch(Part):
     """``weight`` times the mean squared difference between logits now and logits stored with the exemplar.
 
-    The mean is over exemplars and all classes of the head (Buzzega et al. 2020, eq. 5, with the mean of the authors'
-    code). Logits are stored when the example is learnt, from the very forward of that step, augmented if it was."""
+    The mean is over exemplars and all classes of the head, as in the code of Buzzega et al. 2020 (section 3). Logits
+    are stored when the example is learnt, from the very forward of that step, augmented if it was.
+    """
 
     fields = ("logits",)
 
