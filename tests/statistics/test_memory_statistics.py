@@ -165,9 +165,10 @@ def test_slots_do_not_depend_on_batches_nor_on_saving_and_loading(kind, labels, 
     two = memory(kind, capacity, seed)
     cut = min(cut, len(labels))
     write(two, whole.rows(torch.arange(cut)), sizes)
-    three = memory(kind, capacity, seed)
-    three.write(stream([5, 4, 3, 2, 1, 0] * 3))  # something else before it is loaded over
+    three = memory(kind, capacity, seed + 1)
+    three.write(stream([5, 4, 3, 2, 1, 0] * 3))  # something else before it is loaded over, by other keys
     three.load_state_dict(two.state_dict())
+    three.seed = seed
     for made in (two, three):
         write(made, whole.rows(torch.arange(cut, len(labels))), sizes[::-1])
     assert kept(one) == kept(two) == kept(three)

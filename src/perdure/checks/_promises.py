@@ -142,14 +142,15 @@ def boundaries_pair_up(case: Case) -> None:
 
 
 def state_survives_a_checkpoint(case: Case) -> None:
-    """Saved anywhere and loaded into a learner of another seed, learning goes on as if never interrupted."""
+    """Saved anywhere and loaded into a learner of another seed, new or used, learning goes on as if uninterrupted."""
     with tempfile.TemporaryDirectory() as folder:
         running, at = case.make(SEED), 0
         for cut in case.cuts:
             case.play(running, at, cut)
             at = cut
             path = save(Path(folder) / str(cut), running)
-            learner = case.make(SEED + 1)
+            used = case.first_observe + 1 if cut == case.cuts[-1] else 0
+            learner = case.learner(used, SEED + 1)
             load(path, learner)
             none(difference(case.trace[cut], snapshot(learner)), f"saved and loaded after {cut} calls")
             case.play(learner, cut)
