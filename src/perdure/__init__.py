@@ -17,3 +17,6 @@ else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = getattr(public, name)
         return globals()[name]
+
+    def __dir__() -> list[str]:
+        return [*globals(), *importlib.import_module("perdure._public").__all__]

@@ -202,10 +202,11 @@ class Learner:
             self._restart()
         if self._classes is None and experience.data is not None:
             self._bind(next(iter(experience.data.batches(1))))
+        if self._classes is not None:
+            self._admit(experience.classes, experience.task)
         self.experience = experience
         self.num_begun += 1
-        if self._classes is not None:
-            self._open_experience()
+        self._mask_experience()
 
     def end(self) -> None:
         """The experience is over: parts that work at boundaries do so now, with the model in eval mode."""
@@ -282,8 +283,7 @@ class Learner:
         self.num_begun = state["num_begun"]
         self._initial_weights = state["initial_weights"]
         self.experience = state["experience"] and Experience.described(state["experience"])
-        if self.experience is not None and self._classes is not None:
-            self._experience_mask = self._classes.mask(self.experience.classes)
+        self._mask_experience()
 
     def _bind_phases(self) -> None:
         self._phases = {phase: tuple(part for part in self.parts if part.overrides(phase)) for phase in PHASES}
@@ -305,7 +305,7 @@ class Learner:
             check_range(y.tolist(), () if task is None else task.tolist())
             self._bind(batch)
             if self.experience is not None:
-                self._open_experience()
+                self._admit(self.experience.classes, self.experience.task)
         assert self._classes is not None
         if self._classes.missing(y, task):
             for t in [None] if task is None else sorted(set(task.tolist())):
@@ -339,22 +339,20 @@ class Learner:
             self.model.train()
         return output
 
-    def _open_experience(self) -> None:
-        assert self.experience is not None
-        if self.experience.classes:
-            self._admit(self.experience.classes, self.experience.task)
-
     def _admit(self, classes: Iterable[int], task: int | None) -> None:
         assert self._classes is not None
         classes = list(classes)
         check_range(classes)
         capacity = self.model.capacity
-        while capacity <= max(classes):
+        while capacity <= max(classes, default=0):
             capacity *= 2
         self._grow(capacity)
         for label in self._classes.admit(classes, task):
             self.model.admit(label, self.seed)
-        if self.experience is not None:
+        self._mask_experience()
+
+    def _mask_experience(self) -> None:
+        if self.experience is not None and self._classes is not None:
             self._experience_mask = self._classes.mask(self.experience.classes)
 
     def _grow(self, capacity: int) -> None:

@@ -1,9 +1,10 @@
 """The public names, loaded when the first of them is used."""
 
-from perdure import functional, memory, methods, metrics, nn, streams, terms
+from perdure import checks, datasets, functional, memory, methods, metrics, nn, report, streams, terms
 from perdure._contract import ContinualLearner
 from perdure._learner import Learner
 from perdure._part import Part
+from perdure._random import generator
 from perdure._records import Batch, Data, Draw, Experience, Output, Segment, Step
 from perdure._registry import MethodInfo, build, get_method, list_methods, method
 from perdure._run import run
@@ -24,7 +25,10 @@ __all__ = [
     "Segment",
     "Step",
     "build",
+    "checks",
+    "datasets",
     "functional",
+    "generator",
     "get_method",
     "list_methods",
     "load",
@@ -33,6 +37,7 @@ __all__ = [
     "methods",
     "metrics",
     "nn",
+    "report",
     "run",
     "save",
     "streams",

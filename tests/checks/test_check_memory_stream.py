@@ -14,9 +14,9 @@ from perdure.streams import ArrayData
 
 
 class Growing(Reservoir):
-    def _place(self, labels):
+    def place(self, labels):
         self.register_buffer(f"more{self.position}", torch.zeros(1))
-        return super()._place(labels)
+        return super().place(labels)
 
 
 class Mixed(Reservoir):
@@ -28,7 +28,7 @@ class Mixed(Reservoir):
 class ByBatch(Memory):
     """The reservoir of one counter per batch: the slot depends on how the stream is cut."""
 
-    def _place(self, labels):
+    def place(self, labels):
         n = len(labels)
         slots = [(self.position + i // n) % self.capacity if i == 0 else -1 for i in range(n)]
         self.count = min(self.capacity, self.position + 1)

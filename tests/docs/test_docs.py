@@ -20,7 +20,7 @@ from perdure.cli import main
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 MARK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", flags=re.M | re.S)
 
 
@@ -47,6 +47,8 @@ def run_console(block: Block) -> None:
     sessions = re.split(r"^\$ ", block.text.replace("\\\n", ""), flags=re.M)[1:]
     for session in sessions:
         command, _, expected = session.partition("\n")
+        if command == "make demo":
+            command = f"perdure run --config {ROOT / 'examples' / 'demo.yaml'}"
         program, *arguments = shlex.split(command)
         if program != "perdure":
             continue
@@ -63,7 +65,7 @@ def plain(text: str) -> str:
     return re.sub(r"\d[\d.,]*(?<![.,])", "0", " ".join(text.split()))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page_does_what_it_says(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
@@ -79,7 +81,9 @@ def test_page_does_what_it_says(page, tmp_path, monkeypatch):
             run_console(block)
 
 
-@pytest.mark.parametrize("page", [*PAGES, *sorted(DOCS.glob("methods/*.md"))], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [*PAGES, *sorted(DOCS.glob("methods/*.md"))], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
@@ -87,7 +91,9 @@ def test_links_lead_somewhere(page):
 
 def test_index_names_every_page():
     text = (DOCS / "README.md").read_text()
-    assert [page.name for page in PAGES if page.name != "README.md" and f"({page.name})" not in text] == []
+    assert [
+        page.name for page in PAGES if page.parent == DOCS and page.name != "README.md" and f"({page.name})" not in text
+    ] == []
 
 
 def test_every_dependency_is_argued():

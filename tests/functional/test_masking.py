@@ -26,7 +26,7 @@ def cases(draw):
 def test_masked_cross_entropy_is_pytorchs_on_the_allowed_columns(case):
     logits, y, allowed, smoothing = case
     logits.requires_grad_()
-    losses = cross_entropy(logits, y, allowed, smoothing)
+    losses = cross_entropy(logits, y, allowed, label_smoothing=smoothing)
     (gradient,) = torch.autograd.grad(losses.sum(), logits)
     for i, row in enumerate(allowed.expand_as(logits)):
         own = logits.detach()[i, row].requires_grad_()
@@ -41,8 +41,10 @@ def test_masked_cross_entropy_is_pytorchs_on_the_allowed_columns(case):
 def test_without_a_mask_it_is_pytorchs(smoothing):
     logits, y = torch.randn(5, 4), torch.tensor([0, 1, 2, 3, 0])
     wanted = F.cross_entropy(logits, y, reduction="none", label_smoothing=smoothing)
-    assert torch.equal(cross_entropy(logits, y, None, smoothing), wanted)
-    torch.testing.assert_close(cross_entropy(logits, y, torch.ones(4, dtype=torch.bool), smoothing), wanted)
+    assert torch.equal(cross_entropy(logits, y, None, label_smoothing=smoothing), wanted)
+    torch.testing.assert_close(
+        cross_entropy(logits, y, torch.ones(4, dtype=torch.bool), label_smoothing=smoothing), wanted
+    )
 
 
 def test_excluded_classes_have_no_probability_even_with_negative_logits():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -21,8 +23,15 @@ def occurring(y: Tensor, num_classes: int) -> Tensor:
     return present.index_fill_(0, y, True)
 
 
-def cross_entropy(logits_BC: Tensor, y: Tensor, allowed: Tensor | None = None, label_smoothing: float = 0.0) -> Tensor:
-    """Cross entropy of each example, (B,), with the softmax over the allowed classes only.
+def cross_entropy(
+    logits_BC: Tensor,
+    y: Tensor,
+    allowed: Tensor | None = None,
+    *,
+    label_smoothing: float = 0.0,
+    reduction: Literal["none", "mean"] = "none",
+) -> Tensor:
+    """Cross entropy of each example, (B,), or its mean, with the softmax over the allowed classes only.
 
     With smoothing s the target is (1 - s) on the label plus s spread evenly over the allowed classes (Szegedy et al.
     2016, section 7).
@@ -31,10 +40,10 @@ def cross_entropy(logits_BC: Tensor, y: Tensor, allowed: Tensor | None = None, l
     >>> cross_entropy(logits, torch.tensor([0]), torch.tensor([True, True, False]))
     tensor([0.6931])
     """
-    if label_smoothing == 0.0:
-        return F.cross_entropy(exclude(logits_BC, allowed), y, reduction="none")
-    if allowed is None:
-        return F.cross_entropy(logits_BC, y, reduction="none", label_smoothing=label_smoothing)
+    if label_smoothing == 0.0 or allowed is None:
+        logits_BC = exclude(logits_BC, allowed)
+        return F.cross_entropy(logits_BC, y, reduction=reduction, label_smoothing=label_smoothing)
     log_p = F.log_softmax(exclude(logits_BC, allowed), dim=1)
     spread = log_p.masked_fill(~allowed, 0).sum(1) / allowed.expand_as(log_p).sum(1)
-    return -(1 - label_smoothing) * log_p.gather(1, y[:, None])[:, 0] - label_smoothing * spread
+    each = -(1 - label_smoothing) * log_p.gather(1, y[:, None])[:, 0] - label_smoothing * spread
+    return each.mean() if reduction == "mean" else each

@@ -75,7 +75,7 @@ class Memory(Part):
     @torch.no_grad()
     def write(self, batch: Batch) -> None:
         """Present ``batch`` to the memory, example by example in order."""
-        slots = self._place(batch.y)
+        slots = self.place(batch.y)
         self.position += len(batch)
         kept = {slot: row for row, slot in enumerate(slots) if slot >= 0}  # of a slot written twice, the later example
         if not kept:
@@ -109,7 +109,7 @@ class Memory(Part):
         return sum(b.numel() * b.element_size() for b in self.buffers())
 
     @abstractmethod
-    def _place(self, labels: Tensor) -> Sequence[int]:
+    def place(self, labels: Tensor) -> Sequence[int]:
         """The slot of each presented example, -1 for those that are not kept; updates ``keys`` and ``count``."""
 
     def _keys(self, start: int, stop: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

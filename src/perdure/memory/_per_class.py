@@ -42,7 +42,7 @@ class _PerClass(Memory):
         """The keys of the examples at stream positions ``start`` to ``stop``."""
         raise NotImplementedError
 
-    def _place(self, labels: Tensor) -> Sequence[int]:
+    def place(self, labels: Tensor) -> Sequence[int]:
         if self._heaps is None:
             self._heaps = self._sort()
         keys = self._positions(self.position, self.position + labels.shape[0])

@@ -31,7 +31,7 @@ class Reservoir(Memory):
         self._plan_keys = np.empty(0)
         self._plan_start = 0
 
-    def _place(self, labels: Tensor) -> Sequence[int]:
+    def place(self, labels: Tensor) -> Sequence[int]:
         start, size = self.position - self._plan_start, labels.shape[0]
         if start + size > len(self._plan):
             self._extend(self.position, max(size, KEY_BLOCK))

@@ -51,7 +51,9 @@ class CrossEntropy(Part):
         if segment is None:
             return None
         allowed = self._allowed(step, segment)
-        mean = cross_entropy(segment.output.logits, segment.batch.y, allowed, self.label_smoothing).mean()
+        mean = cross_entropy(
+            segment.output.logits, segment.batch.y, allowed, label_smoothing=self.label_smoothing, reduction="mean"
+        )
         return mean if self.weight == 1.0 else self.weight * mean
 
     def _allowed(self, step: Step, segment: Segment) -> Tensor | None:
