@@ -21,7 +21,7 @@ class CSV(Columns):
     def __init__(self, path: Path, keys: Sequence[str], features: Sequence[str] | None) -> None:
         from pyarrow import csv
 
-        with reading(path), csv.open_csv(path) as reader:
+        with reading(path), csv.open_csv(path, csv.ReadOptions(use_threads=False)) as reader:
             types = column_types(path, reader.schema)
         super().__init__(path, [path], types, keys, features)
         self._types, self._keys = types, tuple(keys)
@@ -38,8 +38,9 @@ class CSV(Columns):
         options = csv.ConvertOptions(
             include_columns=list(names), column_types=kinds, strings_can_be_null=True, quoted_strings_can_be_null=False
         )
+        serial = csv.ReadOptions(use_threads=False)  # else errors would not name the row
         try:
-            with csv.open_csv(self.path, convert_options=options) as reader:
+            with csv.open_csv(self.path, serial, convert_options=options) as reader:
                 yield from reader
         except pyarrow.ArrowInvalid as error:
             raise self._explain(error) from error
