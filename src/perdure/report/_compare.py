@@ -133,16 +133,16 @@ def _check_one_stream(records: Sequence[Record]) -> Record:
     of_seed: dict[int, Record] = {}
     for record in records:
         first = of_seed.setdefault(record.seed, record)
-        _check_same(records[0], record, lambda r: (r.data, r.setting, len(r.experiences)))
-        _check_same(first, record, lambda r: r.experiences)
+        _check_same(records[0], record, lambda r: f"{r.data}, {r.setting}, {len(r.experiences)} experiences")
+        _check_same(first, record, lambda r: f"the experiences {', '.join(r.experiences)}")
     return records[0]
 
 
-def _check_same(one: Record, other: Record, what: Callable[[Record], object]) -> None:
-    if what(one) != what(other):
+def _check_same(one: Record, other: Record, stream: Callable[[Record], str]) -> None:
+    if stream(one) != stream(other):
         raise ValueError(
-            f"{one.method} (seed {one.seed}) learnt {what(one)!r} but {other.method} (seed {other.seed}) "
-            f"{what(other)!r}: compare records of one stream at a time"
+            f"{one.method} (seed {one.seed}) learnt {stream(one)}, but {other.method} (seed {other.seed}) "
+            f"{stream(other)}: compare records of one stream at a time"
         )
 
 
