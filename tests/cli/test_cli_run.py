@@ -244,6 +244,20 @@ def test_optimizers_and_schedulers(cli, quick):
     assert "--optimizer adamw has no option 'momentum'" in err
 
 
+def test_kinds_of_memory(cli, quick):
+    scores = []
+    for kind in ("", "reservoir", "class-balanced", "ring"):
+        assert cli(f"{quick.replace('finetune', 'er')} {kind and '--memory-kind'} {kind} --out m{kind}").code == 0
+        record = Record.read(_only(f"m{kind}"))
+        assert f"memory of 500 exemplars{kind and f' ({kind})'}" in record.notes[1]
+        scores.append(repr(record.accuracy))
+    assert scores[0] == scores[1]
+    assert len(set(scores)) == 3
+    code, _, err = cli(f"{quick} --memory-kind rings")
+    assert code == 2
+    assert "reservoir, class-balanced or ring" in err
+
+
 def test_images_can_be_augmented(cli, quick):
     line = "run --data digits --method finetune --seeds 1 --eval-every 0"
     assert cli(f"{line} --out plain").code == 0

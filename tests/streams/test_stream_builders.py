@@ -235,12 +235,12 @@ def test_an_experience_of_several_tasks_is_told_as_none():
     assert batch.task.tolist() == (Y[batch.x.numpy()] // 2).tolist()
 
 
-def test_only_data_with_random_access_accumulate():
+def test_experiences_without_data_do_not_accumulate():
     from dataclasses import replace
 
     stream = class_incremental(DIGITS, holdout=0.2)
     broken = replace(stream, experiences=tuple(replace(e, data=None) for e in stream.experiences))
-    with pytest.raises(ValueError, match="experience 0 holds NoneType"):
+    with pytest.raises(ValueError, match="experience 0 has no data"):
         cumulative(broken)
 
 

@@ -94,7 +94,10 @@ def describe(options: Options) -> tuple[str, ...]:
     if options.scheduler is not None:
         made.append(f"scheduler {with_arguments(options.scheduler, options.scheduler_option)}")
     made.append(f"batches of {options.batch_size}, {options.epochs} epoch{'s' * (options.epochs > 1)}")
-    made.append(f"memory of {options.memory} exemplars, for methods that have one")
+    if options.augment:
+        made.append(f"images changed by {' and '.join(options.augment)}")
+    kind = f" ({options.memory_kind})" if options.memory_kind else ""
+    made.append(f"memory of {options.memory} exemplars{kind}, for methods that have one")
     sentence = ", ".join(made) + "."
     given = dict(options.option) | ({} if options.draw is None else {"draw": options.draw})
     chosen = (f"Method options: {', '.join(f'{k} {v}' for k, v in given.items())}.",) if given else ()

@@ -17,10 +17,12 @@ from perdure.cli._objects import checked, find_class
 from perdure.cli._options import Options
 from perdure.cli._words import hint
 from perdure.functional.augmentation import Augment, compose, random_crop, random_flip
+from perdure.memory import ClassBalanced, Memory, Reservoir, Ring
 from perdure.streams import Stream, cumulative
 
 FROM_ELSEWHERE = ("model", "optimizer", "memory", "seed", "augment", "scheduler")
 OF_EVERY_METHOD = ("forward",)
+MEMORIES: dict[str, type[Memory]] = {"reservoir": Reservoir, "class-balanced": ClassBalanced, "ring": Ring}
 
 
 class Learners:
@@ -63,7 +65,7 @@ class Learners:
         if self._options.scheduler is not None:
             options["scheduler"] = lambda optimizer: self._scheduler(optimizer, **self._scheduler_arguments)
         learner: ContinualLearner = perdure.build(
-            info.name, model, self._make_optimizer, memory=self._options.memory, seed=seed, **options
+            info.name, model, self._make_optimizer, memory=self._memory(), seed=seed, **options
         )
         return learner
 
@@ -78,6 +80,10 @@ class Learners:
                     cumulative(stream)
             except ValueError as error:
                 raise ValueError(f"{info.name}: {error}") from error
+
+    def _memory(self) -> int | Memory:
+        kind = self._options.memory_kind
+        return self._options.memory if kind is None else MEMORIES[kind](self._options.memory)
 
     def _make_optimizer(self, params: Iterable[nn.Parameter]) -> Optimizer:
         try:

@@ -93,6 +93,12 @@ class Options:
 
     method: list[str] = _option("method", "one or several methods (see perdure methods)", [], "A,B,...", LIST)
     memory: int = _option("method", "exemplars that a method with a memory keeps", 500, "N", "PositiveInt")
+    memory_kind: Literal["reservoir", "class-balanced", "ring"] | None = _option(
+        "method",
+        "which ones: a uniform sample of all seen (reservoir), or equally many of each class, drawn at random "
+        "(class-balanced) or the newest (ring); default: the method's own",
+        form="reservoir, class-balanced or ring",
+    )
     draw: int | None = _option(
         "method", "exemplars replayed at each step; default: the method's own", None, "N", "PositiveInt"
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from perdure._records import Experience
+from perdure._records import Data, Experience
 from perdure.streams._data import ConcatData, IndexedData
+from perdure.streams._mixed import MixedData
 from perdure.streams._stream import Stream
 
 
@@ -34,7 +35,7 @@ def cumulative(stream: Stream) -> Stream:
     """Experience t holds all data of experiences 0 to t: what retraining from scratch, the upper bound, learns from.
 
     Evaluations stay as they are. Where tasks are told each example tells its own; an experience of several has none.
-    Data other than ``IndexedData`` raises ``ValueError``.
+    Data without random access are mixed while they are read.
 
     >>> import torch
     >>> from perdure.streams import class_incremental
@@ -42,16 +43,20 @@ def cumulative(stream: Stream) -> Stream:
     >>> [len(e.data) for e in cumulative(class_incremental(data, experiences=2, holdout=0.2)).experiences]
     [16, 32]
     """
-    parts: list[IndexedData] = []
+    parts: list[Data] = []
     joined = []
     for t, experience in enumerate(stream.experiences):
-        if not isinstance(experience.data, IndexedData):
-            found = type(experience.data).__name__
-            raise ValueError(f"experience {t} holds {found}: to join data it must be IndexedData, such as ArrayData")
+        if experience.data is None:
+            raise ValueError(f"experience {t} has no data to join")
         parts.append(experience.data)
         seen = sorted({c for e in stream.experiences[: t + 1] for c in e.classes})
         tasks = {e.task for e in stream.experiences[: t + 1]}
         task = experience.task if len(tasks) == 1 else None
-        joined.append(Experience(t, tuple(seen), ConcatData(parts), task, experience.name))
+        joined.append(Experience(t, tuple(seen), _join(parts), task, experience.name))
     notes = (*stream.notes, "Cumulative: each experience holds all data so far.")
     return replace(stream, experiences=tuple(joined), notes=notes)
+
+
+def _join(parts: list[Data]) -> Data:
+    indexed = [part for part in parts if isinstance(part, IndexedData)]
+    return ConcatData(indexed) if len(indexed) == len(parts) else MixedData(parts)

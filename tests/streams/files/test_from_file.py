@@ -10,7 +10,7 @@ from pyarrow import csv, parquet
 from sklearn.datasets import load_digits
 
 from perdure._random import generator
-from perdure.streams import Stream
+from perdure.streams import MixedData, Stream, cumulative
 from perdure.streams.files import _assemble, _table, from_file
 
 X, Y = load_digits(return_X_y=True)
@@ -222,6 +222,14 @@ def test_larger_than_memory_gives_the_same_rows(
         in_order = [torch.cat([batch.x for batch in e.data.batches(33)]) for e in (a, b)]
         assert torch.equal(*in_order)
         assert bag(a.data) == bag(b.data, 97, generator(0, "shuffle"))
+
+
+def test_streamed_experiences_accumulate_as_those_in_memory_do(tmp_path: Path) -> None:
+    path = write(tmp_path / "d.parquet", LARGE, LARGE_Y)
+    held, streamed = (cumulative(read(path, by="time", memory_limit_mb=limit)) for limit in (512, 1))
+    for a, b in zip(held.experiences, streamed.experiences, strict=True):
+        assert isinstance(b.data, MixedData)
+        assert bag(a.data) == bag(b.data, source=torch.Generator().manual_seed(0))
 
 
 def test_streamed_shuffle_is_addressed_and_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
