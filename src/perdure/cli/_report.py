@@ -31,9 +31,9 @@ def main(arguments: Sequence[str]) -> int:
         )
     from perdure import report
     from perdure.cli._read import read_runs
-    from perdure.cli._scores import all_notes, named_upper_bounds
+    from perdure.cli._scores import common_notes, named_upper_bounds
 
     records, methods = read_runs(given.runs)
     path = Path(given.out) if given.out is not None else Path(given.runs[0]) / "report.html"
-    print(report.write(records, path, upper_bounds=named_upper_bounds(methods), notes=all_notes(records)))
+    print(report.write(records, path, upper_bounds=named_upper_bounds(methods), notes=common_notes(records)))
     return DONE

@@ -61,7 +61,7 @@ def _finish(folder: Path, execution: Execution, output: Output, progress: Progre
     """Scores and page of what is complete, and the exit code."""
     from perdure import report
     from perdure.cli._folder import remove_folder, write_json
-    from perdure.cli._scores import all_notes, named_upper_bounds, scores
+    from perdure.cli._scores import common_notes, named_upper_bounds, scores
     from perdure.cli._show import show_json, show_table
 
     records, failures = execution.records, execution.failures
@@ -70,7 +70,7 @@ def _finish(folder: Path, execution: Execution, output: Output, progress: Progre
         comparison = report.compare(records, bounds)
         result = {"run": str(folder), **scores(comparison, failures, interrupted=execution.interrupted)}
         write_json(folder / "scores.json", result)
-        page = report.write(records, folder / "report.html", upper_bounds=bounds, notes=all_notes(records))
+        page = report.write(records, folder / "report.html", upper_bounds=bounds, notes=common_notes(records))
         show_json(result) if output.json else show_table(report.table(comparison))
         progress.say(f"page: {page}")
     else:

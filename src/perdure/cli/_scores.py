@@ -53,9 +53,9 @@ def named_upper_bounds(methods: Mapping[str, str]) -> frozenset[str]:
     return frozenset(name for name, method in methods.items() if method in bounds)
 
 
-def all_notes(records: Sequence[Record]) -> list[str]:
-    """What the records say of how they were made, each sentence once."""
-    return list(dict.fromkeys(note for record in records for note in record.notes))
+def common_notes(records: Sequence[Record]) -> list[str]:
+    """What all records say of how they were made; what only some say stands beside them on the page."""
+    return [note for note in records[0].notes if all(note in record.notes for record in records)]
 
 
 def _interval(number: Interval) -> dict[str, float | None]:
