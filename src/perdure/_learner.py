@@ -239,7 +239,7 @@ class Learner:
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return next(self.model.parameters()).device
+        return (self._trainable or [*self.model.parameters()])[0].device
 
     def state_dict(self) -> dict[str, Any]:
         """Everything: tensors, numbers and strings only. ``perdure.save`` writes it to files."""
