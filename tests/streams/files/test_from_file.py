@@ -8,9 +8,11 @@ import pytest
 import torch
 from pyarrow import csv, parquet
 from sklearn.datasets import load_digits
+from torch import Tensor
 
+import perdure
 from perdure._random import generator
-from perdure.streams import MixedData, Stream, cumulative
+from perdure.streams import MixedData, Stream, cumulative, task_free
 from perdure.streams.files import _assemble, _table, from_file
 
 X, Y = load_digits(return_X_y=True)
@@ -95,6 +97,20 @@ def test_time_keeps_the_order_of_the_file(tmp_path: Path) -> None:
         seen = [x.tobytes() for b in e.data.batches(64) for x in b.x.numpy()]
         whole = iter([x.tobytes() for x in X[start:stop]])
         assert all(row in whole for row in seen)  # a subsequence
+
+
+@pytest.mark.parametrize("limit", [512, 1])
+def test_without_boundaries_time_order_is_kept(tmp_path: Path, limit: int) -> None:
+    """Each value of the first feature is the number of its row; a learner without boundaries sees them ascend."""
+    x = LARGE.copy()
+    x[:, 0] = np.arange(len(x))
+    stream = task_free(read(write(tmp_path / "d.parquet", x, LARGE_Y), by="time", memory_limit_mb=limit))
+    learner = perdure.build("finetune", perdure.nn.linear((64,), 10), lambda p: torch.optim.SGD(p, lr=1e-9))
+    seen: list[Tensor] = []
+    observe = learner.observe
+    learner.observe = lambda batch, **more: seen.append(batch.x[:, 0]) or observe(batch, **more)
+    perdure.run(learner, stream, batch_size=64, evaluate_every=0)
+    assert (torch.cat(seen).diff() > 0).all()
 
 
 def test_a_column_makes_experiences_and_is_no_feature(tmp_path: Path) -> None:

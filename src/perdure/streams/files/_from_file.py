@@ -98,6 +98,7 @@ def from_file(
         setting,
         len(found),
         stem(source.path) if name is None else name,
+        ordered=by == "time",
         classes=classes,
         notes=(division.sentence, held_out, *notes),
     )
