@@ -507,3 +507,21 @@ def test_frozen_backbone_learns_only_its_head():
         learner.observe(batch(number))
     assert difference(before, dict(model.backbone.state_dict())) is None
     assert list(learner.params) == ["head.weight", "head.bias"]
+
+
+def test_a_model_left_whole_refuses_classes_beyond_its_logits_and_stays_as_it_was():
+    learner = Learner(nn.Linear(4, 3), sgd, [CrossEntropy()])
+    x, wild = torch.randn(2, 4), torch.tensor([0, 3])
+    for refused in (
+        lambda: learner.observe(Batch(x, wild)),
+        lambda: learner.begin(Experience(0, (2, 3), perdure.streams.ArrayData(x, wild))),
+    ):
+        with pytest.raises(ValueError, match=r"class 3 came, but the model returns 3 logits: .* perdure\.nn\.split"):
+            refused()
+        assert (learner.example, learner.experience, learner.admitted(), learner.num_begun) == (None, None, [], 0)
+    learner.observe(Batch(x, torch.tensor([0, 2])))
+    with pytest.raises(ValueError, match="class 3 came"):
+        learner.observe(Batch(x, wild))
+    with pytest.raises(ValueError, match="class 3 came"):
+        learner.begin(Experience(0, (2, 3)))
+    assert (learner.experience, learner.admitted()) == (None, [0, 2])

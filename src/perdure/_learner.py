@@ -198,10 +198,12 @@ class Learner:
         if self.experience is not None:
             raise RuntimeError(f"experience {self.experience.index} is still open: call end() first")
         check_range(experience.classes, () if experience.task is None else (experience.task,))
+        if self._classes is not None:
+            self.model.require(max(experience.classes, default=0))
         if self.num_begun and self.restart != "never":
             self._restart()
         if self._classes is None and experience.data is not None:
-            self._bind(next(iter(experience.data.batches(1))))
+            self._bind(next(iter(experience.data.batches(1))), experience.classes)
         if self._classes is not None:
             self._admit(experience.classes, experience.task)
         self.experience = experience
@@ -268,7 +270,7 @@ class Learner:
         if state["example"] is not None:
             x, task = state["example"]["x"], state["example"]["task"]
             if self._classes is None:
-                self._bind(Batch(x, torch.zeros(1, dtype=torch.int64), task))
+                self._bind(Batch(x, torch.zeros(1, dtype=torch.int64), task), ())
             self._grow(len(state["classes"]["seen"]))
             assert self._classes is not None
             self._classes.load_state_dict(state["classes"])
@@ -303,19 +305,22 @@ class Learner:
         task = None if batch.task is None else batch.task.cpu()
         if self._classes is None:
             check_range(y.tolist(), () if task is None else task.tolist())
-            self._bind(batch)
+            opened = () if self.experience is None else self.experience.classes
+            self._bind(batch, (*y.tolist(), *opened))
             if self.experience is not None:
-                self._admit(self.experience.classes, self.experience.task)
+                self._admit(opened, self.experience.task)
         assert self._classes is not None
         if self._classes.missing(y, task):
+            self.model.require(int(y.max()))
             for t in [None] if task is None else sorted(set(task.tolist())):
                 self._admit(y.tolist() if t is None else y[task == t].tolist(), t)
         return batch.to(self.device)
 
-    def _bind(self, batch: Batch) -> None:
-        """Learn the shapes from the first batch and allocate everything."""
+    def _bind(self, batch: Batch, classes: Iterable[int]) -> None:
+        """Learn the shapes from the first batch and allocate everything, if the model can learn ``classes``."""
         x = batch.x[:1].to(self.device)
         output = self._try_model(x)
+        self.model.require(max(classes, default=0))
         self.example = Batch(
             torch.zeros_like(x), batch.y[:1].to(self.device), None if batch.task is None else batch.task[:1] * 0
         )

@@ -29,6 +29,9 @@ class Model(nn.Module, ABC):
     def grow(self, capacity: int) -> dict[nn.Parameter, nn.Parameter]:
         """Make room for ``capacity`` classes; returns each parameter that was replaced with its replacement."""
 
+    def require(self, label: int) -> None:
+        """Raise ``ValueError`` if class ``label`` can never be admitted; a head that grows takes any."""
+
     def probe(self, x: Tensor) -> None:
         """Look at one example before anything else happens; called in eval mode, without gradients."""
 
@@ -107,11 +110,16 @@ class Whole(Model):
         """Nothing to do: the rows are the module's own."""
 
     def grow(self, capacity: int) -> dict[nn.Parameter, nn.Parameter]:
-        """Refuses."""
-        raise ValueError(
-            f"class {capacity - 1} came, but the model returns {self._width} logits: build it with more, "
-            'or let its last layer grow with perdure.nn.split(model, head="NAME OF THE LAYER")'
-        )
+        """Refuses: the rows are the module's own."""
+        raise ValueError(f"a module that returns {self._width} logits cannot grow to {capacity} classes")
+
+    def require(self, label: int) -> None:
+        """Refuse classes beyond the module's logits."""
+        if label >= self._width:
+            raise ValueError(
+                f"class {label} came, but the model returns {self._width} logits: build it with more, "
+                'or let its last layer grow with perdure.nn.split(model, head="NAME OF THE LAYER")'
+            )
 
     def probe(self, x: Tensor) -> None:
         """Find out how many logits the module returns."""
