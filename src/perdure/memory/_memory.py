@@ -31,6 +31,7 @@ class Memory(Part):
 
     x: Tensor
     y: Tensor
+    task: Tensor | None
     keys: Tensor
 
     def __init__(self, capacity: int, *, passes: Literal["first", "all"] = "first", name: str | None = None) -> None:
@@ -84,10 +85,10 @@ class Memory(Part):
         at, rows = torch.tensor(list(kept), device=device), torch.tensor(list(kept.values()), device=device)
         self.x[at] = batch.x[rows]
         self.y[at] = batch.y[rows]
-        if batch.task is not None:
-            self.get_buffer("task")[at] = batch.task[rows]
+        if self.task is not None and batch.task is not None:
+            self.task[at] = batch.task[rows]
         for field in self.stored_fields:
-            stored = self.get_buffer(f"stored_{field}")
+            stored = getattr(self, f"stored_{field}")
             stored[at] = batch.stored[field][rows].to(stored.dtype)
 
     def draw(self, size: int, generator: torch.Generator) -> Batch | None:
@@ -125,9 +126,9 @@ class Memory(Part):
         return np.concatenate(keys)[start - first : stop - first]
 
     def _rows(self, rows: Tensor) -> Batch:
-        task = self.get_buffer("task")
-        stored = {field: self.get_buffer(f"stored_{field}")[rows] for field in self.stored_fields}
-        return Batch(self.x[rows], self.y[rows], None if task is None else task[rows], stored)
+        task = None if self.task is None else self.task.index_select(0, rows)
+        stored = {field: getattr(self, f"stored_{field}").index_select(0, rows) for field in self.stored_fields}
+        return Batch(self.x.index_select(0, rows), self.y.index_select(0, rows), task, stored)
 
     def get_extra_state(self) -> Tensor:
         """How many are kept and how many were presented."""
