@@ -142,6 +142,20 @@ def test_data_of_all_experiences_counts_as_memory_of_joint_training():
     assert record.cost.memory_bytes == 108 * (64 * 4 + 8)
 
 
+@pytest.mark.parametrize("name", ["finetune", "gdumb"])
+def test_a_last_batch_of_one_example_is_no_stumbling_block_for_batch_normalization(name):
+    x, y = torch.randn(42, 3), torch.arange(42) % 2
+    stream = perdure.streams.class_incremental((x[:21], y[:21]), (x[21:], y[21:]), experiences=1)
+    backbone = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    model = perdure.nn.Network(backbone, perdure.nn.LinearHead(4, 2))
+    options = {"fit_batch": 10, "fit_epochs": 2} if name == "gdumb" else {}
+    learner = perdure.build(name, model, lambda p: torch.optim.SGD(p, lr=0.1), memory=21, **options)
+    told = []
+    record = perdure.run(learner, stream, batch_size=10, epochs=2, progress=lambda *news: told.append(news))
+    assert (record.cost.updates, record.cost.samples, record.cost.processed) == (4, 42, 42)
+    assert told[-1][:2] == (4, 4)
+
+
 @pytest.mark.parametrize(
     ("every", "wanted"),
     [(0, []), (5, [5, 9, 14, 18, 23, 27]), (3, [3, 6, 9, 12, 15, 18, 21, 24, 27]), (None, [*range(1, 28)])],

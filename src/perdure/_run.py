@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 
 from perdure._contract import ContinualLearner
 from perdure._random import generator
-from perdure._records import Batch, Experience
+from perdure._records import Batch, Experience, join_batches
 from perdure.evaluation import Cost, Curve, Evaluator, Record
 from perdure.streams import Stream, cumulative
 
@@ -34,8 +33,9 @@ def run(
     and while learning, on ``evaluation_samples`` fixed examples an experience: after every ``evaluate_every`` updates
     of an experience, or (None) after 1, 2, 4, ... of them and about 20 times in it, so that the dip at a change is
     seen, and at its end; 0 looks at boundaries only. ``seed`` addresses the order of examples and the evaluation
-    samples: equal seeds give every method the same. ``progress(done, total, text)`` is called about ten times a second.
-    Raises ``ValueError`` before learning if learner and stream do not fit.
+    samples: equal seeds give every method the same. A last batch of a single example joins the one before: batch
+    normalization cannot learn from one. ``progress(done, total, text)`` is called about ten times a second. Raises
+    ``ValueError`` before learning if learner and stream do not fit.
     """
     _check(learner, stream, epochs, batch_size)
     if evaluation_samples < 1 or (evaluate_every is not None and evaluate_every < 0):
@@ -137,12 +137,20 @@ def _check(learner: ContinualLearner, stream: Stream, epochs: int, batch_size: i
 
 
 def _feed(experience: Experience, epochs: int, batch_size: int, seed: int, strict: bool) -> Iterator[tuple[int, Batch]]:
-    """Epoch and batch; in stored order if ``strict``, else shuffled."""
+    """Epoch and batch; in stored order if ``strict``, else shuffled. A last batch of one joins the one before."""
     assert experience.data is not None
     for epoch in range(epochs):
         order = None if strict else generator(seed, f"order/{experience.index}", epoch)
+        before: Batch | None = None
         for batch in experience.data.batches(batch_size, order):
-            yield epoch, batch
+            if before is not None and len(batch) == 1 < batch_size:
+                before = join_batches([before, batch])
+                continue
+            if before is not None:
+                yield epoch, before
+            before = batch
+        if before is not None:
+            yield epoch, before
 
 
 def _num_bytes(experience: Experience) -> int:
@@ -154,7 +162,8 @@ def _num_bytes(experience: Experience) -> int:
 
 def _num_batches(experience: Experience, batch_size: int) -> int:
     assert experience.data is not None
-    return math.ceil(len(experience.data) / batch_size)
+    full, rest = divmod(len(experience.data), batch_size)
+    return full + (rest > 1 or (rest == 1 and not full))
 
 
 def _total(stream: Stream, epochs: int, batch_size: int) -> int:

@@ -105,7 +105,11 @@ class GDumb:
         self.learner.begin(Experience(self.learner.num_begun, tuple(sorted(set(kept.y.tolist())))))
         for epoch in range(self.fit_epochs):
             shuffle = generator(self.learner.seed, "gdumb/order", epoch)
-            for rows in torch.split(torch.randperm(len(kept), generator=shuffle).to(kept.y.device), self.fit_batch):
+            order = torch.randperm(len(kept), generator=shuffle).to(kept.y.device)
+            batches = [*torch.split(order, self.fit_batch)]
+            if len(batches) > 1 and len(batches[-1]) == 1 < self.fit_batch:  # batch normalization cannot learn from one
+                batches[-2:] = [torch.cat(batches[-2:])]
+            for rows in batches:
                 self.learner.observe(kept.rows(rows))
         self.learner.end()
         self.num_updates += self.learner.num_updates
