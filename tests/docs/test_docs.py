@@ -62,7 +62,7 @@ def run_console(block: Block) -> None:
 
 def plain(text: str) -> str:
     """Without the length of lines and the value of numbers."""
-    return re.sub(r"\d[\d.,]*(?<![.,])", "0", " ".join(text.split()))
+    return re.sub(r"\d[\d.,]*(?<![.,])", "0", " ".join(re.sub("─+", "─", text).split()))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -22,7 +22,7 @@ def table(comparison: Comparison) -> Table:
 
     title = Text(f"{comparison.data}, {comparison.setting}")
     rows = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    rows.add_column("method", overflow="fold", min_width=12)
+    rows.add_column("method", overflow="fold", min_width=8)
     for key in COLUMNS:
         rows.add_column(NUMBERS[key].label.replace(" ", "\n"), justify="right", no_wrap=True)
     rows.add_column("differs\nfrom", overflow="fold", min_width=10)
