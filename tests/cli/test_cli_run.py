@@ -204,6 +204,9 @@ from torch import nn
 def small(width: int = 8, classes: int = 10):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, classes))
 
+def normed():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.BatchNorm1d(16), nn.Linear(16, 10))
+
 class Forgetful(torch.optim.SGD):
     pass
 
@@ -217,6 +220,7 @@ def test_own_models_and_optimizers(cli, quick, tmp_path):
     assert cli(f"{own} --head 3 --optimizer ownnets:Forgetful --lr 0.1 --out a").code == 0
     assert Record.read(_only("a")).cost.parameters == 64 * 5 + 5 + 5 * 10 + 10
     assert cli(f"{own} --features-from 2 --inputs unit --out b").code == 0
+    assert cli(f"{quick} --model ownnets:normed --out n").code == 0
     bad = {
         "--model-option widthh=5": "no option 'widthh': did you mean width?",
         "--model-option width=wide": "Expected a <class 'int'>",

@@ -61,11 +61,12 @@ class ModelMaker:
         """The model with the initial weights of ``seed``, tried on one example."""
         with addressed_default(seed, "model"):
             model = self._build(stream, inputs).to(self._device)
+        model.eval()
         with torch.no_grad(), addressed_default(seed, "trial"):
             x = stream.example().x
             try:
                 model.probe(x.to(self._device))
-                model.eval()(x.to(self._device))
+                model(x.to(self._device))
             except Exception as error:  # a model of the user's may raise anything
                 found = f"examples of shape {tuple(x.shape[1:])}"
                 raise ValueError(f"{self._what} cannot take {found}: {type(error).__name__}: {error}") from error
