@@ -1,7 +1,7 @@
 # make demo   learn handwritten digits class by class with four methods, and show what each one kept
 # make test   all tests, in a virtual environment of their own
 # make lint   style, types, import rules, spelling
-# Both set up everything they need in .venv; nothing else on the machine is touched.
+# Each sets up what it needs in .venv; nothing else on the machine is touched.
 
 PYTHON ?= python3
 VENV := .venv
