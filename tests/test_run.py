@@ -135,6 +135,15 @@ def test_replayed_examples_count_as_processed_not_as_samples():
     assert cost.memory_bytes == 20 * (64 * 4 + 8 + 8)  # x, y and keys
 
 
+def test_training_for_an_answer_counts_as_training(monkeypatch):
+    """By a clock that ticks with every update: task-free GDumb trains when it is looked at."""
+    learner = build("gdumb")
+    monkeypatch.setattr("time.perf_counter", lambda: float(learner.num_updates))
+    cost = perdure.run(learner, streams.task_free(split()), batch_size=12).cost
+    assert cost.updates > 0
+    assert (cost.train_seconds, cost.evaluation_seconds) == (cost.updates, 0)
+
+
 def test_data_of_all_experiences_counts_as_memory_of_joint_training():
     stream = split()
     record = perdure.run(build("joint"), stream, batch_size=12)

@@ -93,10 +93,8 @@ class _Watch:
         self.started = self.told = time.perf_counter()
 
     def look(self) -> None:
-        started = time.perf_counter()
         self.curve.updates.append(self.updates)
-        self.curve.accuracy.append(self.evaluator.look(self.learner))
-        self.evaluation_seconds += time.perf_counter() - started
+        self.curve.accuracy.append(self._timed(self.evaluator.look))
 
     def after_update(self, experience: Experience, size: int) -> None:
         self.updates += 1
@@ -108,9 +106,13 @@ class _Watch:
                 self.progress(self.updates, self.total, experience.name)
 
     def matrix_row(self) -> list[float]:
-        started = time.perf_counter()
-        row = self.evaluator.matrix_row(self.learner)
-        self.evaluation_seconds += time.perf_counter() - started
+        return self._timed(self.evaluator.matrix_row)
+
+    def _timed(self, measure: Callable[[ContinualLearner], list[float]]) -> list[float]:
+        started, updates = time.perf_counter(), self.learner.num_updates
+        row = measure(self.learner)
+        if self.learner.num_updates == updates:  # one that trains when asked does so on its own time
+            self.evaluation_seconds += time.perf_counter() - started
         return row
 
     def cost(self, kept: int) -> Cost:
