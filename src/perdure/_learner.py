@@ -13,16 +13,17 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from perdure._classes import Classes, check_range
 from perdure._composition import check_fits, check_optimizer, unique_draws, with_memories
+from perdure._forward import run_model
 from perdure._gate import check, check_finite
 from perdure._growth import options, replace_parameters, restart, restore
 from perdure._part import PHASES, Part
-from perdure._random import addressed_default, generator
-from perdure._records import Batch, Experience, Output, Segment, Step, join_batches
+from perdure._random import generator
+from perdure._records import Batch, Experience, Output, Step
+from perdure.functional.augmentation import Augment
 from perdure.memory import Memory
 from perdure.nn import Model, Whole
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
-Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
 class Learner:
@@ -114,7 +115,7 @@ class Learner:
             exemplars = draw.memory.draw(draw.size, generator(self.seed, f"draw/{draw.name}", self.num_updates))
             if exemplars is not None:
                 batches[draw.name] = exemplars
-        segments, joined = self._run_model(batches)
+        segments, joined = run_model(self.model, batches, self.joint, self.augment, self.seed, self.num_updates)
         step = Step(
             index=self.num_updates,
             experience=self.experience,
@@ -377,25 +378,6 @@ class Learner:
             restore(self.model, self._initial_weights)
             for label in self.admitted():
                 self.model.admit(label, self.seed)
-
-    def _run_model(self, batches: dict[str, Batch]) -> tuple[dict[str, Segment], Segment | None]:
-        inputs = {name: self._augmented(name, batch.x) for name, batch in batches.items()}
-        with addressed_default(self.seed, "forward", self.num_updates):
-            if len(batches) == 1 or not self.joint:
-                return {name: Segment(batch, self.model(inputs[name])) for name, batch in batches.items()}, None
-            x = torch.cat(list(inputs.values()))
-            output: Output = self.model(x)
-        segments, start = {}, 0
-        for name, batch in batches.items():
-            segments[name] = Segment(batch, output.rows(start, start + len(batch)))
-            start += len(batch)
-        return segments, Segment(join_batches(list(batches.values()), x if self.augment is None else None), output)
-
-    def _augmented(self, name: str, x: Tensor) -> Tensor:
-        if self.augment is None:
-            return x
-        random = generator(self.seed, f"augment/{name}", self.num_updates)
-        return self.augment(x.clone(), random)  # it may work in place, and memories keep what came
 
     def _gradient(self, loss: Tensor) -> list[Tensor]:
         grads = torch.autograd.grad(loss, self._trainable, retain_graph=True, allow_unused=True)

@@ -52,9 +52,9 @@ class Data(Protocol):
     def __len__(self) -> int: ...
 
     def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
-        """Each example once, ``size`` at a time (the last batch may be shorter):
+        """Each example once, ``size`` at a time: in stored order, or shuffled by ``generator``.
 
-        in stored order, or shuffled by ``generator``.
+        The last batch may be shorter.
         """
         ...
 
@@ -84,9 +84,9 @@ class Experience:
 
 @dataclass(frozen=True)
 class Draw:
-    """A wish:
+    """A wish: ``size`` exemplars of ``memory`` at each step, known to parts by ``name``.
 
-    ``size`` exemplars of ``memory`` at each step, known to parts by ``name``. Equal draws are served once.
+    Equal draws are served once.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Draw:
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """What the model says:
+    """What the model says.
 
     ``logits`` (B, C) over its whole head, ``features`` (B, D) or None, ``aux`` for anything more.
     """

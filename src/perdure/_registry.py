@@ -12,6 +12,7 @@ from torch import nn
 
 from perdure._contract import ContinualLearner
 from perdure._learner import MakeOptimizer
+from perdure._options import LearnerOptions
 from perdure.memory import Memory
 
 ALL_SETTINGS = ("class-incremental", "domain-incremental", "task-incremental", "task-free")
@@ -22,9 +23,9 @@ Recipe = TypeVar("Recipe", bound=Callable[..., ContinualLearner])
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """A method:
+    """A method: where it comes from, what it serves, what it needs.
 
-    where it comes from, what it serves and what it needs. ``options`` are its hyper-parameters and their defaults.
+    ``options`` are its hyper-parameters and their defaults.
     """
 
     name: str
@@ -91,12 +92,10 @@ def get_method(name: str) -> MethodInfo:
 def build(
     name: str, model: nn.Module, optimizer: MakeOptimizer | Any, *, memory: int | Memory = 500, **options: Any
 ) -> Any:
-    """The learner of method ``name``:
+    """The learner of method ``name``.
 
-    ``memory`` is a number of exemplars, or a memory of another kind than the method's usual one.
-
-    ``options`` are the method's own and ``Learner``'s (``seed``, ``augment``, ``scheduler``, ...). A method without
-    memory ignores ``memory``.
+    ``memory`` is a number of exemplars, or a memory of another kind than the method's usual one; a method without
+    memory ignores it. ``options`` are the method's own and ``Learner``'s (``seed``, ``augment``, ``scheduler``, ...).
 
     >>> from perdure.nn import mlp
     >>> import torch
@@ -107,7 +106,7 @@ def build(
     arguments: list[Any] = [model, optimizer]
     if info.memory is not None:
         arguments.append(info.memory(memory) if isinstance(memory, int) else memory)
-    known = {option for option, _ in info.options} | LEARNER_OPTIONS
+    known = {option for option, _ in info.options} | LearnerOptions.__annotations__.keys()
     for option in options:
         if option not in known:
             near = get_close_matches(option, known, n=1, cutoff=0.4)
@@ -116,6 +115,3 @@ def build(
     learner = info.recipe(*arguments, **options)
     learner.name = name
     return learner
-
-
-LEARNER_OPTIONS = {"seed", "forward", "augment", "scheduler"}

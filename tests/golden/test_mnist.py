@@ -3,7 +3,7 @@
 Online replay: continual-learning-baselines, `experiments/split_mnist/online_replay.py`, 0.92: one hidden layer of 512
 with dropout 0.5, SGD 0.1, batches of 10 with 10 exemplars, class-balanced memory of 1,000, one pass, classes in
 order, 5 % of the training data held out, accuracy over the whole test set. That very code (avalanche-lib 0.6.0) gave
-0.910 here, the mean of eight seeds with a standard deviation of 0.012; ours gives 0.903, the mean of ten with 0.011.
+0.910 here, the mean of eight seeds with a standard deviation of 0.012; ours gives 0.906, the mean of ten with 0.011.
 
 GDumb, memory 4,400, two hidden layers of 400: the 0.97 of continual-learning-baselines is the paper's number, and its
 test lets 0.94 pass; the paper's own (97.8) comes from 128 passes with random crops and a cosine schedule. We check
@@ -50,9 +50,8 @@ def accuracy(learner: perdure.ContinualLearner) -> float:
 
 @pytest.mark.slow
 def test_online_replay():
-    """0.92 +- 0.02, and twice the standard error of our mean beside it."""
     scores = []
-    for seed in range(5):
+    for seed in range(10):
         learner = perdure.build(
             "er",
             network(seed, (512,), dropout=0.5),
@@ -63,9 +62,8 @@ def test_online_replay():
         )
         perdure.run(learner, mnist(seed, 0.95), batch_size=10, seed=seed, evaluate_every=0)
         scores.append(accuracy(learner))
-    standard_error = stdev(scores) / len(scores) ** 0.5
-    assert standard_error < 0.01
-    assert mean(scores) == pytest.approx(0.92, abs=0.02 + 2 * standard_error)
+    assert stdev(scores) < 0.02
+    assert mean(scores) == pytest.approx(0.92, abs=0.02)
 
 
 def gdumb(seed: int, epochs: int, **options: object) -> float:

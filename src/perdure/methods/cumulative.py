@@ -1,6 +1,6 @@
-"""Cumulative:
+"""Cumulative: retrain from the first weights on all data so far, at every experience.
 
-retrain from the first weights on all data so far, at every experience. What it costs is what continual learning saves.
+What it costs is what continual learning saves.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Unpack
 from torch import nn
 
 from perdure._learner import Learner, MakeOptimizer
+from perdure._options import LearnerOptions
 from perdure._registry import BOUNDED_SETTINGS, method
-from perdure.methods._options import LearnerOptions
 from perdure.terms import CrossEntropy
 
 

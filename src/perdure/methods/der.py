@@ -7,10 +7,10 @@ from typing import Unpack
 from torch import nn
 
 from perdure._learner import Learner, MakeOptimizer
+from perdure._options import LearnerOptions
 from perdure._records import Draw
 from perdure._registry import method
 from perdure.memory import Memory, Reservoir
-from perdure.methods._options import LearnerOptions
 from perdure.terms import CrossEntropy, LogitMatch
 
 

@@ -12,11 +12,11 @@ from perdure._classes import check_range
 from perdure._composition import check_memory_fits
 from perdure._gate import check
 from perdure._learner import Learner, MakeOptimizer
+from perdure._options import LearnerOptions
 from perdure._random import generator
 from perdure._records import Batch, Experience
 from perdure._registry import method
 from perdure.memory import ClassBalanced, Memory
-from perdure.methods._options import LearnerOptions
 from perdure.terms import CrossEntropy
 
 

@@ -7,8 +7,8 @@ from typing import Unpack
 from torch import nn
 
 from perdure._learner import Learner, MakeOptimizer
+from perdure._options import LearnerOptions
 from perdure._registry import BOUNDED_SETTINGS, method
-from perdure.methods._options import LearnerOptions
 from perdure.terms import CrossEntropy
 
 

@@ -43,9 +43,9 @@ class _Subsample(nn.Module):
 
 
 def slim_resnet18(shape: Sequence[int], num_classes: int, *, normalize: nn.Module | None = None) -> Network:
-    """ResNet-18 with 20 instead of 64 channels, as in GEM (Lopez-Paz and Ranzato 2017):
+    """ResNet-18 with 20 instead of 64 channels, as in GEM (Lopez-Paz and Ranzato 2017).
 
-    160 features, about 1.1 M parameters.
+    It has 160 features and about 1.1 M parameters.
     """
     widths, strides, depth = (20, 40, 80, 160), (1, 2, 2, 2), 2
 

@@ -8,7 +8,7 @@ from typing import Literal, TypedDict
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from perdure._learner import Augment
+from perdure.functional.augmentation import Augment
 
 
 class LearnerOptions(TypedDict, total=False):
