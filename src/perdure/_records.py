@@ -51,10 +51,11 @@ class Data(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
+    def batches(self, size: int, generator: torch.Generator | None = None, start: int = 0) -> Iterator[Batch]:
         """Each example once, ``size`` at a time: in stored order, or shuffled by ``generator``.
 
-        The last batch may be shorter.
+        The last batch may be shorter. The first ``start`` batches are left out; those that follow are, to the bit, what
+        a pass from the beginning gives after them. Past the last there are none.
         """
         ...
 

@@ -21,8 +21,8 @@ class Sequential:
     def __len__(self):
         return len(self._data)
 
-    def batches(self, size, generator=None):
-        return self._data.batches(size, generator)
+    def batches(self, size, generator=None, start=0):
+        return self._data.batches(size, generator, start)
 
 
 def parts(*sizes):

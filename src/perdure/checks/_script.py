@@ -86,6 +86,6 @@ class _Batches(Data):
     def __len__(self) -> int:
         return len(self._all)
 
-    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
+    def batches(self, size: int, generator: torch.Generator | None = None, start: int = 0) -> Iterator[Batch]:
         order = torch.arange(len(self)) if generator is None else torch.randperm(len(self), generator=generator)
-        return (self._all.rows(rows) for rows in torch.split(order, size))
+        return (self._all.rows(rows) for rows in torch.split(order, size)[start:])

@@ -83,6 +83,19 @@ def every_example_comes_once(stream: Stream) -> None:
                 none(batch_difference(whole, _sorted(join_batches(batches))), f"{at} in batches of {size}")
 
 
+def a_pass_starts_at_any_batch(stream: Stream) -> None:
+    """``batches(..., start=k)`` gives what a full pass gives from batch k on, to the bit; nothing past the end."""
+    for at, e in _all(stream):
+        for order in (lambda: None, lambda: generator(0, "shuffle")):
+            whole = list(_data(e).batches(SIZE, order()))
+            for start in sorted({1, len(whole) // 2, len(whole) - 1, len(whole), len(whole) + 1}):
+                rest, due = list(_data(e).batches(SIZE, order(), start)), whole[start:]
+                if len(rest) != len(due):
+                    raise AssertionError(f"{at} from batch {start} gave {len(rest)} batches, {len(due)} were left")
+                for number, (found, expected) in enumerate(zip(rest, due, strict=True), start):
+                    none(batch_difference(expected, found), f"{at} from batch {start}, batch {number}")
+
+
 def learnt_and_judged_are_apart(stream: Stream) -> None:
     """No example of a held-out set is learnt in the same experience."""
     for learnt, judged in zip(stream.experiences, stream.evaluations, strict=True):
@@ -139,6 +152,7 @@ PROMISES: dict[str, Callable[[Stream], None]] = {
         tasks_are_told_truly,
         data_can_be_read_again,
         every_example_comes_once,
+        a_pass_starts_at_any_batch,
         learnt_and_judged_are_apart,
         no_global_random_generator,
     )
@@ -146,7 +160,7 @@ PROMISES: dict[str, Callable[[Stream], None]] = {
 
 
 def check_stream(stream: Stream, *, exclude: Mapping[str, str] | None = None) -> None:
-    """Check that ``stream`` keeps its promises. It is read about twenty times: use a small one.
+    """Check that ``stream`` keeps its promises. It is read about thirty times: use a small one.
 
     ``exclude`` maps the names of promises that are not to be checked to the reason. Raises ``AssertionError`` saying
     which promise is broken and where.

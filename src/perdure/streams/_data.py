@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
 from typing import Any, Self
 
 import numpy as np
@@ -60,21 +60,24 @@ class IndexedData(ABC):
         tasks = None if self._tasks is None else self._tasks[rows].to(x.device)
         return Batch(x, self._y[rows].to(x.device), tasks)
 
-    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
-        """Each example once, ``size`` at a time: in stored order, or in a permutation drawn from ``generator`` here."""
-        if size < 1:
-            raise ValueError(f"batch size {size}: give at least 1")
+    def batches(self, size: int, generator: torch.Generator | None = None, start: int = 0) -> Iterator[Batch]:
+        """Each example once, ``size`` at a time: in stored order, or in a permutation drawn from ``generator`` here.
+
+        Of the first ``start`` batches, which are left out, only those of the chunk in which the pass starts are read.
+        """
+        check_pass(size, start)
         n = len(self)
         order = torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
-        return self._cut(order, size)
+        return self._cut(order, size, start)
 
-    def _cut(self, order: Tensor, size: int) -> Iterator[Batch]:
+    def _cut(self, order: Tensor, size: int, start: int) -> Iterator[Batch]:
         chunks = torch.split(order[size:], self._chunk(size)) if len(order) > size else ()
+        at = 0
         for positions in (order[:size], *chunks):  # the first batch by itself: often no other is asked for
-            chunk = self.take(positions)
-            tasks = None if chunk.task is None else torch.split(chunk.task, size)
-            for i, (x, y) in enumerate(zip(torch.split(chunk.x, size), torch.split(chunk.y, size), strict=True)):
-                yield Batch(x, y, None if tasks is None else tasks[i])
+            first, at = at, at + -(-len(positions) // size)
+            if at > start:
+                # Chunks are read as in a full pass: a transform may round differently on fewer examples.
+                yield from itertools.islice(_split(self.take(positions), size), max(0, start - first), None)
 
     def select(self, positions: Tensor) -> Self:
         """The examples at ``positions``, as a view."""
@@ -153,7 +156,7 @@ class ConcatData(IndexedData):
                 f"parts differ in (shape, dtype, tasks told): {sorted(map(str, kinds))}: make them alike first"
             )
         self._parts = tuple(parts)
-        ends = list(accumulate(len(part) for part in parts))
+        ends = list(itertools.accumulate(len(part) for part in parts))
         self._starts, self._ends = [0, *ends[:-1]], torch.tensor(ends)
         tasks = [part.tasks for part in parts]
         told = [t for t in tasks if t is not None]
@@ -179,6 +182,20 @@ class _Then:
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.second(self.first(x))
+
+
+def _split(batch: Batch, size: int) -> Iterator[Batch]:
+    tasks = None if batch.task is None else torch.split(batch.task, size)
+    for i, (x, y) in enumerate(zip(torch.split(batch.x, size), torch.split(batch.y, size), strict=True)):
+        yield Batch(x, y, None if tasks is None else tasks[i])
+
+
+def check_pass(size: int, start: int) -> None:
+    """Refuse a pass in batches of no example, or one that starts before the first batch."""
+    if size < 1:
+        raise ValueError(f"batch size {size}: give at least 1")
+    if start < 0:
+        raise ValueError(f"start={start}: give the number of batches to leave out, 0 or more")
 
 
 def read_labels(y: Any, what: str = "y") -> Tensor:

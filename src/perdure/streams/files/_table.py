@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from perdure._records import Batch
-from perdure.streams._data import ArrayData
+from perdure.streams._data import ArrayData, check_pass
 from perdure.streams.files._plan import Plan
 from perdure.streams.files._source import Array
 
@@ -34,26 +35,46 @@ class TableData:
     def __len__(self) -> int:
         return self._length
 
-    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
-        """Each row once, ``size`` at a time: in the order of the file, or shuffled approximately by ``generator``."""
-        if size < 1:
-            raise ValueError(f"batch size {size}: give at least 1")
+    def batches(self, size: int, generator: torch.Generator | None = None, start: int = 0) -> Iterator[Batch]:
+        """Each row once, ``size`` at a time: in the order of the file, or shuffled approximately by ``generator``.
+
+        The first ``start`` batches are left out: in the order of the file the row groups that hold nothing else are not
+        read; a shuffled pass is read from its beginning.
+        """
+        check_pass(size, start)
         if generator is None:
-            return self._told(_cut(self._pieces(self._chunks), size))
+            return self._told(_cut(self._pieces(self._chunks, start * size), size))
         order = torch.randperm(len(self._chunks), generator=generator).tolist()
         own = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
         window = max(2, WINDOW_BYTES // self._plan.source.row_bytes)
-        return self._told(_cut(_shuffled(self._pieces([self._chunks[i] for i in order]), window, own), size))
+        pieces = _cut(_shuffled(self._pieces([self._chunks[i] for i in order]), window, own), size)
+        return self._told(itertools.islice(pieces, start, None))
 
-    def _pieces(self, chunks: list[int]) -> Iterator[Piece]:
+    def _pieces(self, chunks: list[int], late: int = 0) -> Iterator[Piece]:
+        """All rows but the first ``late`` ones, piece by piece."""
         left = self._length
+        if late:
+            chunks, gone = self._without(chunks, min(late, left))
+            left, late = left - gone, late - gone
         for start, x in self._plan.source.examples(chunks):
             rows = self._plan.rows(self._part, start, start + len(x))
+            left -= len(rows)
+            late, rows = max(0, late - len(rows)), rows[late:]
             if len(rows):
                 yield torch.from_numpy(x[rows - start]), torch.from_numpy(self._plan.labels[rows].astype(np.int64))
-                left -= len(rows)
-                if not left:
-                    return
+            if not left:
+                return
+
+    def _without(self, chunks: list[int], late: int) -> tuple[list[int], int]:
+        """``chunks`` less the first ones that hold none but the first ``late`` rows, and how many rows these hold."""
+        gone = 0
+        ends = (*self._plan.source.starts[1:], len(self._plan))
+        for i, chunk in enumerate(chunks):
+            held = len(self._plan.rows(self._part, self._plan.source.starts[chunk], ends[chunk]))
+            if gone + held > late:
+                return chunks[i:], gone
+            gone += held
+        return [], gone
 
     def _told(self, pieces: Iterator[Piece]) -> Iterator[Batch]:
         for x, y in pieces:
