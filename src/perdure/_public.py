@@ -8,11 +8,13 @@ from perdure._random import generator
 from perdure._records import Batch, Data, Draw, Experience, Output, Segment, Step
 from perdure._registry import MethodInfo, build, get_method, list_methods, method
 from perdure._run import run
-from perdure.checkpoint import load, save
+from perdure.checkpoint import CheckpointError, Checkpoints, load, save
 from perdure.evaluation import Record
 
 __all__ = [
     "Batch",
+    "CheckpointError",
+    "Checkpoints",
     "ContinualLearner",
     "Data",
     "Draw",

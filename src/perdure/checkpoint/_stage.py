@@ -1,0 +1,84 @@
+"""Take a copy of a learner's state while training waits, as quickly as memory can be copied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from perdure._contract import ContinualLearner
+from perdure.checkpoint._pack import Packed, Path
+from perdure.memory import Memory
+
+INDEX = "@"  # before a tensor's name: the rows that its values replace
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A state by itself. ``rows`` are those of memories, kept apart: all of them (``whole``) or what was written since;
+    ``versions`` says up to which position of each memory.
+    """
+
+    tree: Any
+    tensors: dict[str, Tensor]
+    rows: dict[str, Tensor]
+    whole: bool
+    versions: dict[Path, int]
+
+
+class Staging:
+    """Copies into tensors that it keeps for the next time: only one state is staged at a time."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Tensor] = {}
+        self._shapes: dict[str, torch.Size] = {}
+
+    def stage(self, state: Any) -> Staged:
+        """All of ``state``, memories like everything else."""
+        packed = Packed(state)
+        return Staged(packed.tree, {n: self._copy(n, t) for n, t in packed.tensors.items()}, {}, True, {})
+
+    def stage_learner(self, learner: ContinualLearner, position: Any, since: Mapping[Path, int] | None) -> Staged:
+        """The state of ``learner`` at ``position``, of its memories only the rows written ``since`` if that is given
+        and they are the same memories still.
+        """
+        packed = Packed({"position": position, "learner": learner.state_dict()})
+        memories = {("learner", *at): part for at, part in learner.located_parts.items() if isinstance(part, Memory)}
+        owner = {(*at, row): at for at, memory in memories.items() for row in memory.rows}
+        apart = {name: owner[at] for name, at in packed.paths.items() if at in owner}
+        versions = {at: memories[at].position for at in set(apart.values())}
+        shapes = {name: packed.tensors[name].shape for name in apart}
+        whole = since is None or since.keys() != versions.keys() or shapes != self._shapes
+        rows: dict[str, Tensor] = {}
+        if whole or since is None:
+            rows = {name: packed.tensors[name].to("cpu", copy=True) for name in apart}
+        else:
+            written = {at: np.flatnonzero(memories[at].written > since[at]) for at in versions}
+            for name, at in apart.items():
+                index = torch.from_numpy(written[at])
+                value = packed.tensors[name]
+                rows[name], rows[INDEX + name] = value.index_select(0, index.to(value.device)).cpu(), index
+        self._shapes = shapes
+        others = {name: self._copy(name, t) for name, t in packed.tensors.items() if name not in apart}
+        return Staged(packed.tree, others, rows, whole, versions)
+
+    def _copy(self, name: str, value: Tensor) -> Tensor:
+        kept = self._kept.get(name)
+        if kept is None or kept.shape != value.shape or kept.dtype != value.dtype:
+            kept = self._kept[name] = torch.empty(value.shape, dtype=value.dtype)
+        return kept.copy_(value)
+
+
+def lay_over(tensors: dict[str, Tensor], rows: Mapping[str, Tensor]) -> None:
+    """Replace rows of ``tensors`` by later ``rows``, or put in what is whole. Raises where they do not fit."""
+    for name, value in rows.items():
+        if name.startswith(INDEX):
+            continue
+        if INDEX + name in rows:
+            tensors[name].index_copy_(0, rows[INDEX + name], value)
+        else:
+            tensors[name] = value.clone()
