@@ -43,6 +43,8 @@ class Part(nn.Module):
     """Exemplars wanted at each step, declared at construction."""
     seed: int = 0
     """Where the part's random streams start; the learner sets its own."""
+    shard: tuple[int, int] = (0, 1)
+    """Which rank this is, of how many that share the stream; the learner sets its own."""
     fields: tuple[str, ...] = ()
     """What the memories of ``draws`` must keep beside each exemplar: ``logits`` or ``features``."""
     sums: ClassVar[tuple[str, ...]] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ class Memory(Part):
     y: Tensor
     task: Tensor | None
     keys: Tensor
+    written: np.ndarray[tuple[int], np.dtype[np.int64]]
+    """(capacity,) what ``position`` was after the write that last changed each slot; 0 since a load. Not saved."""
 
     def __init__(self, capacity: int, *, passes: Literal["first", "all"] = "first", name: str | None = None) -> None:
         super().__init__(name)
@@ -43,6 +45,7 @@ class Memory(Part):
         self.stored_fields: tuple[str, ...] = ()
         self.count = 0
         self.position = 0
+        self.written = np.zeros(capacity, dtype=np.int64)
 
     def require(self, fields: Iterable[str]) -> None:
         """Keep ``fields`` (``logits``, ``features``) of the model's output too; called before ``bind``."""
@@ -64,6 +67,7 @@ class Memory(Part):
             logits = self.get_buffer("stored_logits")
             extra = logits.new_zeros(self.capacity, num_classes - logits.shape[1])
             self.register_buffer("stored_logits", torch.cat([logits, extra], dim=1))
+            self.written[: self.count] = self.position + 1  # as if by the next write: later than whatever was saved
 
     def after_step(self, step: Step) -> None:
         """Write the current batch, if it is new."""
@@ -81,6 +85,7 @@ class Memory(Part):
         kept = {slot: row for row, slot in enumerate(slots) if slot >= 0}  # of a slot written twice, the later example
         if not kept:
             return
+        self.written[list(kept)] = self.position
         device = self.x.device
         at, rows = torch.tensor(list(kept), device=device), torch.tensor(list(kept.values()), device=device)
         self.x[at] = batch.x[rows]
@@ -103,6 +108,12 @@ class Memory(Part):
 
     def __len__(self) -> int:
         return self.count
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The names of the buffers that have one row a slot."""
+        names = ("x", "y", "task", *(f"stored_{field}" for field in self.stored_fields), "keys")
+        return tuple(name for name in names if self._buffers.get(name) is not None)
 
     @property
     def num_bytes(self) -> int:
@@ -135,5 +146,24 @@ class Memory(Part):
         return torch.tensor([self.count, self.position])
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Counterpart of ``get_extra_state``."""
-        self.count, self.position = (int(v) for v in state)
+        """Counterpart of ``get_extra_state``; no slot counts as written."""
+        self.count, self.position = self.counts(state)
+        self.written[:] = 0
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As of any module; ``ValueError`` before anything is changed if the state's ``counts`` make no sense."""
+        if "_extra_state" in state_dict:
+            self.counts(state_dict["_extra_state"])
+        return super().load_state_dict(state_dict, strict, assign)
+
+    def counts(self, state: object) -> tuple[int, int]:
+        """How many are kept and how many were presented, by a state; ``ValueError`` if that makes no sense here."""
+        if not isinstance(state, Tensor) or state.shape != (2,) or state.dtype != torch.int64:
+            found = f"{tuple(state.shape)} {state.dtype}" if isinstance(state, Tensor) else repr(state)
+            raise ValueError(f"{self.name}: expected (2,) int64, the numbers kept and presented, found {found}")
+        count, position = (int(v) for v in state)
+        if not 0 <= count <= min(self.capacity, position):
+            raise ValueError(
+                f"{self.name}: {count} exemplars kept of {position} presented make no sense in {self.capacity} slots"
+            )
+        return count, position
