@@ -24,6 +24,8 @@ import sys, time
 from pathlib import Path
 from perdure.checkpoint._lock import FolderLock, Locked
 folder, done = Path(sys.argv[1]), 0
+print("ready", flush=True)
+input()  # so that all start together
 while done < 20:
     try:
         with FolderLock(folder, print):
@@ -70,8 +72,15 @@ def test_a_second_process_is_kept_out_until_the_first_dies(tmp_path, holder):
 
 def test_one_at_a_time(tmp_path):
     (tmp_path / "number").write_text("0")
-    many = [subprocess.Popen([sys.executable, "-c", COUNT, str(tmp_path)]) for _ in range(3)]
-    assert [process.wait(timeout=120) for process in many] == [0, 0, 0]
+    command = [sys.executable, "-c", COUNT, str(tmp_path)]
+    many = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [process.stdout.readline() for process in many] == ["ready\n"] * 3
+    for process in many:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in many:
+        process.communicate(timeout=120)
+    assert [process.returncode for process in many] == [0, 0, 0]
     assert (tmp_path / "number").read_text() == "60"
 
 
