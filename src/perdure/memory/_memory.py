@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from perdure._part import Part
 from perdure._random import generator
 from perdure._records import Batch, Step
 from perdure.memory._choose import choose
+from perdure.memory._shards import COUNTS, State, merge, read_counts, row_names, split
 
 KEY_BLOCK = 4096
 
@@ -22,8 +23,11 @@ class Memory(Part):
     """Keeps at most ``capacity`` exemplars, as they came (before augmentation, in their own dtype).
 
     Every presented example has a key that depends on nothing but its position in the stream; examples with large keys
-    stay. So what is kept does not depend on how the stream was cut into batches, and two memories merge by keeping the
-    largest keys.
+    stay. So what is kept does not depend on how the stream was cut into batches, and memories of several ranks merge by
+    keeping the largest keys.
+
+    ``position`` is the first position of the stream that nobody has used up: the next example presented here takes
+    ``position + rank``, and each example moves it on by the number of ranks (``shard``).
 
     With ``passes="first"`` an example enters only when it is first learnt; with ``"all"`` each epoch presents it again,
     as the published codes of ER and DER do (several copies of one example may then be kept).
@@ -35,6 +39,8 @@ class Memory(Part):
     keys: Tensor
     written: np.ndarray[tuple[int], np.dtype[np.int64]]
     """(capacity,) what ``position`` was after the write that last changed each slot; 0 since a load. Not saved."""
+    bounds: ClassVar[tuple[str, ...]] = ()
+    """Buffers of which the largest counts when memories merge; all but these and ``rows`` are equal on every rank."""
 
     def __init__(self, capacity: int, *, passes: Literal["first", "all"] = "first", name: str | None = None) -> None:
         super().__init__(name)
@@ -81,7 +87,9 @@ class Memory(Part):
     def write(self, batch: Batch) -> None:
         """Present ``batch`` to the memory, example by example in order."""
         slots = self.place(batch.y)
-        self.position += len(batch)
+        self.position += len(batch) * self.shard[1]
+        if not slots:
+            return
         kept = {slot: row for row, slot in enumerate(slots) if slot >= 0}  # of a slot written twice, the later example
         if not kept:
             return
@@ -112,8 +120,7 @@ class Memory(Part):
     @property
     def rows(self) -> tuple[str, ...]:
         """The names of the buffers that have one row a slot."""
-        names = ("x", "y", "task", *(f"stored_{field}" for field in self.stored_fields), "keys")
-        return tuple(name for name in names if self._buffers.get(name) is not None)
+        return row_names(name for name, _ in self.named_buffers(recurse=False))
 
     @property
     def num_bytes(self) -> int:
@@ -125,8 +132,9 @@ class Memory(Part):
         """The slot of each presented example, -1 for those that are not kept; updates ``keys`` and ``count``."""
 
     def _keys(self, start: int, stop: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """Uniform keys of stream positions ``start`` to ``stop``."""
-        blocks = range(start // KEY_BLOCK, (stop - 1) // KEY_BLOCK + 1)
+        """Uniform keys of this rank's share of the stream positions ``start`` to ``stop``."""
+        rank, world = self.shard
+        blocks = range((start + rank) // KEY_BLOCK, (stop - 1) // KEY_BLOCK + 1)
         keys = [
             torch.rand(
                 KEY_BLOCK, dtype=torch.float64, generator=generator(self.seed, f"{self.name}/keys", block)
@@ -134,15 +142,34 @@ class Memory(Part):
             for block in blocks
         ]
         first = blocks.start * KEY_BLOCK
-        return np.concatenate(keys)[start - first : stop - first]
+        return np.concatenate(keys)[start + rank - first : stop - first : world]
 
     def _rows(self, rows: Tensor) -> Batch:
         task = None if self.task is None else self.task.index_select(0, rows)
         stored = {field: getattr(self, f"stored_{field}").index_select(0, rows) for field in self.stored_fields}
         return Batch(self.x.index_select(0, rows), self.y.index_select(0, rows), task, stored)
 
+    @classmethod
+    def merge(cls, states: Sequence[State]) -> dict[str, Tensor]:
+        """The state of one memory in place of those of ranks 0, 1, ...: of all they keep, what one memory would keep.
+
+        Slots are filled in the order of keys, largest first. Raises ``ValueError``, saying what and where, if these are
+        not the ranks of one learner.
+        """
+        return merge(states, cls.bounds, cls.survivors)
+
+    @classmethod
+    def split(cls, state: State, rank: int, world: int) -> dict[str, Tensor]:
+        """The share of one of ``world`` ranks: every ``world``-th exemplar of each class; counterpart of ``merge``."""
+        return split(state, rank, world)
+
+    @staticmethod
+    def survivors(rows: State, merged: dict[str, Tensor], capacity: int) -> Tensor:
+        """Which of the union's ``rows`` stay, in the order of slots; notes what goes in the bounds in ``merged``."""
+        return rows["keys"].argsort(descending=True)[:capacity]
+
     def get_extra_state(self) -> Tensor:
-        """How many are kept and how many were presented."""
+        """How many are kept and ``position``."""
         return torch.tensor([self.count, self.position])
 
     def set_extra_state(self, state: Tensor) -> None:
@@ -152,18 +179,13 @@ class Memory(Part):
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """As of any module; ``ValueError`` before anything is changed if the state's ``counts`` make no sense."""
-        if "_extra_state" in state_dict:
-            self.counts(state_dict["_extra_state"])
+        if COUNTS in state_dict:
+            self.counts(state_dict[COUNTS])
         return super().load_state_dict(state_dict, strict, assign)
 
     def counts(self, state: object) -> tuple[int, int]:
-        """How many are kept and how many were presented, by a state; ``ValueError`` if that makes no sense here."""
-        if not isinstance(state, Tensor) or state.shape != (2,) or state.dtype != torch.int64:
-            found = f"{tuple(state.shape)} {state.dtype}" if isinstance(state, Tensor) else repr(state)
-            raise ValueError(f"{self.name}: expected (2,) int64, the numbers kept and presented, found {found}")
-        count, position = (int(v) for v in state)
-        if not 0 <= count <= min(self.capacity, position):
-            raise ValueError(
-                f"{self.name}: {count} exemplars kept of {position} presented make no sense in {self.capacity} slots"
-            )
-        return count, position
+        """How many are kept and ``position``, by an extra state; ``ValueError`` if that makes no sense here."""
+        try:
+            return read_counts(state, self.capacity)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None

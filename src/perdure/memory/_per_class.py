@@ -11,6 +11,7 @@ from torch import Tensor
 
 from perdure._records import Batch
 from perdure.memory._memory import Memory
+from perdure.memory._shards import State
 
 
 class _PerClass(Memory):
@@ -22,6 +23,7 @@ class _PerClass(Memory):
     """
 
     dropped: Tensor
+    bounds = ("dropped",)
 
     def __init__(self, capacity: int, *, passes: Literal["first", "all"] = "first", name: str | None = None) -> None:
         super().__init__(capacity, passes=passes, name=name)
@@ -39,13 +41,13 @@ class _PerClass(Memory):
         self.register_buffer("dropped", torch.cat([self.dropped, extra]))
 
     def _positions(self, start: int, stop: int) -> Sequence[float]:
-        """The keys of the examples at stream positions ``start`` to ``stop``."""
+        """The keys of this rank's share of the stream positions ``start`` to ``stop``."""
         raise NotImplementedError
 
     def place(self, labels: Tensor) -> Sequence[int]:
         if self._heaps is None:
             self._heaps = self._sort()
-        keys = self._positions(self.position, self.position + labels.shape[0])
+        keys = self._positions(self.position, self.position + labels.shape[0] * self.shard[1])
         slots = [self._place_one(label, key) for label, key in zip(labels.tolist(), keys, strict=True)]
         for slot, key in zip(slots, keys, strict=True):
             if slot >= 0:
@@ -82,6 +84,22 @@ class _PerClass(Memory):
             heapq.heapify(heap)
         return heaps
 
+    @staticmethod
+    def survivors(rows: State, merged: dict[str, Tensor], capacity: int) -> Tensor:
+        """What no rank has lost for its class; then whoever has most gives way, as in ``place``."""
+        keys, labels, dropped = rows["keys"], rows["y"].cpu(), merged["dropped"]
+        order = keys.argsort(descending=True)
+        order = order[keys[order] > dropped[labels[order]]]
+        members = {label: order[labels[order] == label].tolist() for label in set(labels[order].tolist())}
+        largest_first = [(-len(rows_of), label) for label, rows_of in members.items()]
+        heapq.heapify(largest_first)
+        for _ in range(len(order) - capacity):
+            _, label = largest_first[0]
+            dropped[label] = keys[members[label].pop()]
+            heapq.heapreplace(largest_first, (-len(members[label]), label))
+        kept = torch.tensor(sorted(row for rows_of in members.values() for row in rows_of), dtype=torch.int64)
+        return kept[keys[kept].argsort(descending=True)]
+
     def set_extra_state(self, state: Tensor) -> None:
         """Counterpart of ``get_extra_state``; the order within classes is made anew."""
         super().set_extra_state(state)
@@ -106,4 +124,5 @@ class Ring(_PerClass):
     """
 
     def _positions(self, start: int, stop: int) -> Sequence[float]:
-        return [float(position) for position in range(start, stop)]
+        rank, world = self.shard
+        return [float(position) for position in range(start + rank, stop, world)]

@@ -10,12 +10,14 @@ import numpy as np
 from torch import Tensor
 
 from perdure.memory._memory import KEY_BLOCK, Memory
+from perdure.memory._shards import COUNTS, State
 
 
 class Reservoir(Memory):
     """Every example presented so far is kept with the same probability (Vitter 1985), here by the largest random keys.
 
-    Since keys depend on positions alone, the slots of thousands of coming examples are planned at once.
+    Since keys depend on positions alone, the slots of thousands of coming examples are planned at once. Free slots may
+    have a key too, the least that may enter: a rank's share of a full memory has room, but must not prefer what comes.
 
     >>> memory = Reservoir(200)
     >>> memory.capacity, len(memory)
@@ -32,7 +34,7 @@ class Reservoir(Memory):
         self._plan_start = 0
 
     def place(self, labels: Tensor) -> Sequence[int]:
-        start, size = self.position - self._plan_start, labels.shape[0]
+        start, size = (self.position - self._plan_start) // self.shard[1], labels.shape[0]
         if start + size > len(self._plan):
             self._extend(self.position, max(size, KEY_BLOCK))
             start = 0
@@ -49,17 +51,26 @@ class Reservoir(Memory):
         kept = self.keys[: self.count].tolist()
         heap = [(key, slot) for slot, key in enumerate(kept)]
         heapq.heapify(heap)
-        keys = self._keys(position, position + size)
+        keys = self._keys(position, position + size * self.shard[1])
         plan = np.full(size, -1, dtype=np.int64)
-        free = min(self.capacity - len(heap), size)
-        for row in range(free):
-            plan[row] = len(heap)
-            heapq.heappush(heap, (float(keys[row]), len(heap)))
-        for row in map(int, np.flatnonzero(keys > heap[0][0])):
-            if row >= free and keys[row] > heap[0][0]:
+        least = heap[0][0] if len(heap) == self.capacity else float(self.keys[len(heap)])
+        for row in map(int, np.flatnonzero(keys > least)):
+            if len(heap) < self.capacity:
+                plan[row] = len(heap)
+                heapq.heappush(heap, (float(keys[row]), len(heap)))
+            elif keys[row] > heap[0][0]:
                 plan[row] = heap[0][1]
                 heapq.heapreplace(heap, (float(keys[row]), heap[0][1]))
         self._plan, self._plan_keys, self._plan_start = plan, keys, position
+
+    @classmethod
+    def split(cls, state: State, rank: int, world: int) -> dict[str, Tensor]:
+        """A share of a full memory asks for keys beyond the least of the whole."""
+        share = super().split(state, rank, world)
+        count = int(share[COUNTS][0])
+        if world > 1 and count < int(state[COUNTS][0]) == len(state["keys"]):
+            share["keys"][count:] = state["keys"].min()
+        return share
 
     def set_extra_state(self, state: Tensor) -> None:
         """Counterpart of ``get_extra_state``; the plan is made anew."""
