@@ -525,3 +525,86 @@ def test_a_model_left_whole_refuses_classes_beyond_its_logits_and_stays_as_it_wa
     with pytest.raises(ValueError, match="class 3 came"):
         learner.begin(Experience(0, (2, 3)))
     assert (learner.experience, learner.admitted()) == (None, [0, 2])
+
+
+def made(method, seed=0):
+    options = {"memory": 12} | ({"draw": 4} if method == "er" else {})
+    return perdure.build(method, network(dropout=0.1), sgd, seed=seed, **options)
+
+
+@pytest.mark.parametrize("method", ["finetune", "er", "gdumb"])
+def test_beginning_again_after_loading_only_gives_the_open_experience_its_data_back(method):
+    learner, other = made(method), made(method, seed=1)
+    experience = Experience(2, (0, 1, 2, 3, 4, 5), OneExample(), name="third")
+    learner.begin(experience)
+    learner.observe(batch(0))
+    for again in (other, learner):  # into another one, and back into itself
+        again.load_state_dict(snapshot(learner))
+        assert again.experience.data is None
+        for different in (
+            Experience(3, experience.classes, OneExample(), name="third"),
+            Experience(2, (0, 1), OneExample(), name="third"),
+            Experience(2, experience.classes, OneExample(), task=0, name="third"),
+        ):
+            with pytest.raises(ValueError, match="experience 2 'third' is open"):
+                again.begin(different)
+        again.begin(experience)
+        assert again.experience is experience
+        assert difference(snapshot(learner), snapshot(again)) is None
+        with pytest.raises(RuntimeError, match="experience 2 is still open"):
+            again.begin(experience)
+    for each in (learner, other):
+        each.observe(batch(1))
+        each.end()
+        each.begin(Experience(3, ()))
+    assert difference(snapshot(learner), snapshot(other)) is None
+
+
+@pytest.mark.parametrize("method", ["finetune", "er", "gdumb"])
+def test_located_parts_are_found_in_the_state_where_they_say(method):
+    learner = made(method)
+    learner.observe(batch(0))
+    state = learner.state_dict()
+    names = {part.name for part in learner.located_parts.values()}
+    assert ({"er": "Reservoir", "gdumb": "ClassBalanced"}.get(method) or "CrossEntropy(current)") in names
+    for keys, part in learner.located_parts.items():
+        place = state
+        for key in keys:
+            place = place[key]
+        assert difference(dict(part.state_dict()), place) is None
+        assert part.shard == (0, 1)
+    inner = state["learner"] if method == "gdumb" else state
+    assert difference(dict(learner.weights), inner["model"]) is None
+
+
+class Immovable(OneExample):
+    def __deepcopy__(self, memo):
+        raise AssertionError("a data set was copied")
+
+
+@pytest.mark.parametrize("method", ["finetune", "er", "gdumb", "cumulative"])
+def test_a_copy_is_equal_and_independent_and_shares_data_sets(method):
+    learner = made(method)
+    learner.begin(Experience(0, (0, 1, 2, 3, 4, 5), Immovable()))
+    learner.observe(batch(0))
+    twin = copy.deepcopy(learner)
+    before = snapshot(twin)
+    assert difference(snapshot(learner), before) is None
+    assert twin.experience is learner.experience
+    for each in (learner, twin):
+        each.observe(batch(1))
+        each.end()
+        if each is learner:
+            assert difference(before, snapshot(twin)) is None
+    assert difference(snapshot(learner), snapshot(twin)) is None
+    assert torch.equal(learner.predict(batch(2).x), twin.predict(batch(2).x))
+
+
+def test_initial_weights_are_copied_from_the_state_that_is_loaded():
+    learner, again = made("cumulative"), made("cumulative", seed=1)
+    learner.begin(Experience(0, tuple(range(6)), OneExample()))
+    state = learner.state_dict()
+    again.load_state_dict(state)
+    mine, saved = again.state_dict()["initial_weights"], state["initial_weights"]
+    assert difference(mine, saved) is None
+    assert all(mine[name].data_ptr() != saved[name].data_ptr() for name in mine)

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
+from perdure._part import Part
 from perdure._records import Batch, Experience, Step
 
 
@@ -29,7 +30,10 @@ class ContinualLearner(Protocol):
         ...
 
     def begin(self, experience: Experience) -> None:
-        """An experience begins."""
+        """An experience begins.
+
+        Right after loading a state in which this very experience is open it only gets its data back.
+        """
         ...
 
     def end(self) -> None:
@@ -44,8 +48,22 @@ class ContinualLearner(Protocol):
         """Counterpart of ``state_dict``."""
         ...
 
+    def scale_learning_rate(self, factor: float) -> None:
+        """Learn ``factor`` times as fast from now on, whatever restarts later; part of ``state_dict``."""
+        ...
+
     def admitted(self, task: int | None = None) -> list[int]:
         """The classes that ``predict`` may answer (for ``task``); empty if nothing was learnt."""
+        ...
+
+    @property
+    def located_parts(self) -> Mapping[tuple[str, ...], Part]:
+        """Every part, by the keys that lead to its state in ``state_dict()``."""
+        ...
+
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        """The model's parameters and buffers, by name."""
         ...
 
     @property

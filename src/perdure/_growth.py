@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -28,16 +29,21 @@ def _pad(value: Any, old: Tensor, new: Tensor) -> Any:
 
 def options(optimizer: Optimizer) -> list[dict[str, Any]]:
     """The settings of each parameter group, as they are now."""
-    return [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+    return [deepcopy({k: v for k, v in group.items() if k != "params"}) for group in optimizer.param_groups]
+
+
+def put_back(optimizer: Optimizer, settings: list[dict[str, Any]]) -> None:
+    """Counterpart of ``options``."""
+    for group, saved in zip(optimizer.param_groups, settings, strict=True):
+        params = group["params"]
+        group.clear()
+        group.update(params=params, **deepcopy(saved))  # a scheduler works in place on a rate that is a tensor
 
 
 def restart(optimizer: Optimizer, initial: list[dict[str, Any]]) -> None:
     """Forget what the optimizer has accumulated and put its settings back to ``initial``."""
     optimizer.state.clear()
-    for group, settings in zip(optimizer.param_groups, initial, strict=True):
-        params = group["params"]
-        group.clear()
-        group.update(params=params, **settings)
+    put_back(optimizer, initial)
 
 
 @torch.no_grad()

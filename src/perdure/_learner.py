@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +16,12 @@ from perdure._classes import Classes, check_range
 from perdure._composition import check_fits, check_optimizer, unique_draws, with_memories
 from perdure._forward import run_model
 from perdure._gate import check, check_finite
-from perdure._growth import options, replace_parameters, restart, restore
+from perdure._growth import options, put_back, replace_parameters, restart, restore
 from perdure._part import PHASES, Part
 from perdure._random import generator
+from perdure._rate import scale
 from perdure._records import Batch, Experience, Output, Step
+from perdure.distributed import rank_and_world
 from perdure.functional.augmentation import Augment
 from perdure.memory import Memory
 from perdure.nn import Model, Whole
@@ -78,6 +81,7 @@ class Learner:
         self.num_updates = 0
         self.num_processed = 0
         self.num_begun = 0
+        self.rate = 1.0
         self.experience: Experience | None = None
         self._make_scheduler = scheduler
         self._initial_options = options(self.optimizer)
@@ -85,10 +89,12 @@ class Learner:
         self._initial_weights: dict[str, Tensor] | None = None
         self._classes: Classes | None = None
         self._experience_mask: Tensor | None = None
+        self._loaded = False
         self.example: Batch | None = None
         for part in self.parts:
             for draw in part.draws:
                 draw.memory.require(part.fields)
+        self.shard = rank_and_world()
         self._bind_phases()
         self._set_seed(seed)
 
@@ -195,7 +201,13 @@ class Learner:
         return [] if self._classes is None else self._classes.admitted(task)
 
     def begin(self, experience: Experience) -> None:
-        """An experience begins: its classes are admitted. Optional; task-free streams never say."""
+        """An experience begins: its classes are admitted. Optional; task-free streams never say.
+
+        After loading a state in which this very experience is open it only gets its data back.
+        """
+        if self.experience is not None and self._loaded:
+            self.experience, self._loaded = self.experience.with_data(experience), False
+            return
         if self.experience is not None:
             raise RuntimeError(f"experience {self.experience.index} is still open: call end() first")
         check_range(experience.classes, () if experience.task is None else (experience.task,))
@@ -223,6 +235,27 @@ class Learner:
         finally:
             self.model.train()
         self.experience = self._experience_mask = None
+        self._loaded = False
+
+    def scale_learning_rate(self, factor: float) -> None:
+        """Multiply the learning rate, and whatever a scheduler or ``restart`` will put in its place, by ``factor``.
+
+        Checkpoints remember it. A scheduler of your own is scaled through its ``base_lrs``.
+        """
+        if not (math.isfinite(factor) and factor > 0):
+            raise ValueError(f"factor={factor}: give a positive number")
+        self.rate *= factor
+        scale(self.optimizer, self.scheduler, factor)
+
+    @property
+    def located_parts(self) -> dict[tuple[str, ...], Part]:
+        """Every part, by the keys that lead to its state in ``state_dict()``."""
+        return {("parts", part.name): part for part in self.parts}
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The model's parameters and buffers, by name."""
+        return dict(self.model.state_dict())
 
     @property
     def needs_boundaries(self) -> bool:
@@ -252,6 +285,7 @@ class Learner:
             "num_updates": self.num_updates,
             "num_processed": self.num_processed,
             "num_begun": self.num_begun,
+            "rate": self.rate,
             "experience": self.experience and self.experience.describe(),
             "example": self.example and {"x": self.example.x, "task": self.example.task},
             "classes": self._classes and self._classes.state_dict(),
@@ -283,10 +317,23 @@ class Learner:
             part.load_state_dict(state["parts"][part.name])
         self._set_seed(state["seed"])
         self.num_updates, self.num_processed = state["num_updates"], state["num_processed"]
-        self.num_begun = state["num_begun"]
-        self._initial_weights = state["initial_weights"]
+        self.num_begun, self.rate = state["num_begun"], state["rate"]
+        self._initial_weights = _like(self.weights, state["initial_weights"])
         self.experience = state["experience"] and Experience.described(state["experience"])
+        self._loaded = True
         self._mask_experience()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A learner of its own, in the same state; data sets are shared."""
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        vars(twin).update(deepcopy({k: v for k, v in vars(self).items() if k != "scheduler"}, memo))
+        twin.scheduler = None
+        if self.scheduler is not None and self._make_scheduler is not None:  # anew: PyTorch's refer to their optimizer
+            twin.scheduler = self._make_scheduler(twin.optimizer)
+            put_back(twin.optimizer, options(self.optimizer))
+            twin.scheduler.load_state_dict(deepcopy(self.scheduler.state_dict()))
+        return twin
 
     def _bind_phases(self) -> None:
         self._phases = {phase: tuple(part for part in self.parts if part.overrides(phase)) for phase in PHASES}
@@ -298,7 +345,7 @@ class Learner:
     def _set_seed(self, seed: int) -> None:
         self.seed = seed
         for part in self.parts:
-            part.seed = seed
+            part.seed, part.shard = seed, self.shard
 
     def _admit_batch(self, batch: Batch) -> Batch:
         check(batch, self.example)
@@ -319,12 +366,11 @@ class Learner:
 
     def _bind(self, batch: Batch, classes: Iterable[int]) -> None:
         """Learn the shapes from the first batch and allocate everything, if the model can learn ``classes``."""
-        x = batch.x[:1].to(self.device)
+        batch = batch.rows(torch.zeros(1, dtype=torch.int64, device=batch.y.device)).to(self.device)
+        x = batch.x
         output = self._try_model(x)
         self.model.require(max(classes, default=0))
-        self.example = Batch(
-            torch.zeros_like(x), batch.y[:1].to(self.device), None if batch.task is None else batch.task[:1] * 0
-        )
+        self.example = Batch(torch.zeros_like(x), batch.y, None if batch.task is None else batch.task * 0)
         stored = {"logits": output.logits} | ({} if output.features is None else {"features": output.features})
         self._classes = Classes(self.model.capacity, batch.task is not None, self.device)
         example = Batch(self.example.x, self.example.y, self.example.task, stored)
@@ -374,6 +420,7 @@ class Learner:
     def _restart(self) -> None:
         restart(self.optimizer, self._initial_options)
         self.scheduler = self._make_scheduler(self.optimizer) if self._make_scheduler else None
+        scale(self.optimizer, self.scheduler, self.rate)
         if self.restart == "weights" and self._initial_weights is not None:
             restore(self.model, self._initial_weights)
             for label in self.admitted():
@@ -382,3 +429,8 @@ class Learner:
     def _gradient(self, loss: Tensor) -> list[Tensor]:
         grads = torch.autograd.grad(loss, self._trainable, retain_graph=True, allow_unused=True)
         return [torch.zeros_like(p) if g is None else g for p, g in zip(self._trainable, grads, strict=True)]
+
+
+def _like(mine: Mapping[str, Tensor], saved: Mapping[str, Tensor] | None) -> dict[str, Tensor] | None:
+    """Copies of the ``saved`` tensors, each where ``mine`` of that name is."""
+    return None if saved is None else {name: v.to(mine[name].device, copy=True) for name, v in saved.items()}

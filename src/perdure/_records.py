@@ -45,6 +45,10 @@ class Batch:
         task = None if self.task is None else self.task[index]
         return Batch(self.x[index], self.y[index], task, {k: v[index] for k, v in self.stored.items()})
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Batch:
+        """Itself: it does not change."""
+        return self
+
 
 class Data(Protocol):
     """Examples that can be read again and again, in batches."""
@@ -76,6 +80,20 @@ class Experience:
     def describe(self) -> dict[str, Any]:
         """All but the data, for a checkpoint."""
         return {"index": self.index, "classes": list(self.classes), "task": self.task, "name": self.name}
+
+    def with_data(self, again: Experience) -> Experience:
+        """``again``, the same experience with its data; ``ValueError`` if it is another."""
+        if self.describe() != again.describe():
+            raise ValueError(
+                f"experience {again.index} {again.name!r} begins, with classes {list(again.classes)}, but in the state "
+                f"loaded experience {self.index} {self.name!r} is open, with {list(self.classes)}: begin that one, "
+                "or call end() first"
+            )
+        return again
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Experience:
+        """Itself: it does not change, and its data may be large."""
+        return self
 
     @staticmethod
     def described(state: Mapping[str, Any]) -> Experience:

@@ -13,6 +13,7 @@ from perdure._composition import check_memory_fits
 from perdure._gate import check
 from perdure._learner import Learner, MakeOptimizer
 from perdure._options import LearnerOptions
+from perdure._part import Part
 from perdure._random import generator
 from perdure._records import Batch, Experience
 from perdure._registry import method
@@ -61,12 +62,13 @@ class GDumb:
         self.name = "gdumb"
         self.learner = Learner(model, optimizer, [CrossEntropy()], restart="weights", **options)
         self.memory = memory
-        self.memory.seed = self.learner.seed
+        self._address_memory()
         self.fit_epochs, self.fit_batch = fit_epochs, fit_batch
         self.num_classes = 0
         self.num_updates = 0
         self.stale = False
         self.experience: Experience | None = None
+        self._loaded = False
         self.example: Batch | None = None
 
     def observe(self, batch: Batch, *, first_pass: bool = True) -> None:
@@ -86,6 +88,9 @@ class GDumb:
 
     def begin(self, experience: Experience) -> None:
         """Nothing happens until ``end``."""
+        if self.experience is not None and self._loaded:
+            self.experience, self._loaded = self.experience.with_data(experience), False
+            return
         if self.experience is not None:
             raise RuntimeError(f"experience {self.experience.index} is still open: call end() first")
         self.experience = experience
@@ -94,9 +99,13 @@ class GDumb:
         """Train on the memory."""
         if self.experience is None:
             raise RuntimeError("no experience is open: call begin(experience) first")
-        self.experience = None
+        self.experience, self._loaded = None, False
         if self.stale:
             self.fit()
+
+    def scale_learning_rate(self, factor: float) -> None:
+        """Multiply the learning rate of all trainings to come by ``factor``."""
+        self.learner.scale_learning_rate(factor)
 
     def fit(self) -> None:
         """Train from the initial weights on what is kept; what is learnt follows from that alone."""
@@ -126,6 +135,20 @@ class GDumb:
         elif needed > self.num_classes:
             self.num_classes = needed
             self.memory.grow({}, needed)
+
+    def _address_memory(self) -> None:
+        self.memory.seed, self.memory.shard = self.learner.seed, self.learner.shard
+
+    @property
+    def located_parts(self) -> dict[tuple[str, ...], Part]:
+        """The memory, and the parts that train."""
+        inner = {("learner", *keys): part for keys, part in self.learner.located_parts.items()}
+        return {("memory", self.memory.name): self.memory, **inner}
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """Those of the last training."""
+        return self.learner.weights
 
     @property
     def num_processed(self) -> int:
@@ -179,7 +202,8 @@ class GDumb:
             self.example, self.num_classes = None, 0
             self._make_room(Batch(state["example"]["x"], label, state["example"]["task"]))
             self.memory.load_state_dict(saved)
-        self.memory.seed = self.learner.seed
+        self._address_memory()
         self.num_updates = state["num_updates"]
         self.stale = state["stale"]
         self.experience = state["experience"] and Experience.described(state["experience"])
+        self._loaded = True
