@@ -10,6 +10,10 @@ from torch import Tensor
 from perdure._records import Batch
 
 
+class BadBatch(ValueError):
+    """A batch that cannot be learnt; the learner is as it was."""
+
+
 def check(batch: Batch, example: Batch | None) -> None:
     """Raise ``ValueError`` (or ``TypeError``) if ``batch`` is malformed or differs in kind from ``example``, the first
     one learnt.
