@@ -1,12 +1,128 @@
-"""Several processes that learn together: who am I, and how their states become one."""
+"""Several processes, one learner: put the states of all ranks together, and deal one state out to them.
+
+A state is put together by three rules. Memories are merged: of the union of what the ranks keep, what one memory would
+keep. Buffers that a part names in ``sums``, and the number of examples processed, are added. All the rest must be equal
+on every rank, bit for bit.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import Any
+
 import torch
+from torch import Tensor
+
+from perdure._part import Part
+from perdure.memory import Memory
+
+ADDED = "num_processed"
+
+Parts = Mapping[tuple[str, ...], Part]
 
 
 def rank_and_world() -> tuple[int, int]:
-    """This process and how many there are: (0, 1) without ``torch.distributed``."""
+    """This process among those of ``torch.distributed``; ``(0, 1)`` where there are no others."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1
+
+
+def merge_states(located_parts: Parts, states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The state of one process from those of ranks 0, 1, ...; ``located_parts`` are the learner's.
+
+    Raises ``ValueError``, naming where and both values, if what should be equal differs.
+    """
+    if not states:
+        raise ValueError("no state to merge: give those of all ranks, in their order")
+    if len(states) == 1:
+        return dict(states[0])
+    return _merge_mapping(located_parts, states, ())
+
+
+def split_state(located_parts: Parts, state: Mapping[str, Any], rank: int, world: int) -> dict[str, Any]:
+    """What rank ``rank`` of ``world`` goes on from; counterpart of ``merge_states``. Sums stay with rank 0."""
+    if not 0 <= rank < world:
+        raise ValueError(f"rank {rank} of {world} processes: ranks are 0 to {world - 1}")
+    share: dict[str, Any] = _split(located_parts, state, (), rank, world)
+    return share
+
+
+def _merge(parts: Parts, values: Sequence[Any], at: tuple[str, ...]) -> Any:
+    memory, holder = parts.get(at), parts.get(at[:-1])
+    if isinstance(memory, Memory):
+        try:
+            return memory.merge(values)
+        except ValueError as error:
+            raise ValueError(f"{'/'.join(at)}: {error}") from error
+    if _adds(at, holder):
+        if isinstance(values[0], Tensor):
+            _alike(at, [(*value.shape, value.dtype) for value in values])
+            return reduce(torch.add, [value.to(values[0].device) for value in values])
+        return sum(values)
+    if all(isinstance(value, Mapping) for value in values):
+        return _merge_mapping(parts, values, at)
+    if all(isinstance(value, (list, tuple)) for value in values):
+        _alike(at, [len(value) for value in values])
+        return type(values[0])(_merge(parts, items, (*at, str(i))) for i, items in enumerate(zip(*values, strict=True)))
+    _alike(at, values)
+    return values[0]
+
+
+def _merge_mapping(parts: Parts, values: Sequence[Mapping[str, Any]], at: tuple[str, ...]) -> dict[str, Any]:
+    _alike(at, [sorted(map(str, value)) for value in values])
+    return {key: _merge(parts, [value[key] for value in values], (*at, str(key))) for key in values[0]}
+
+
+def _split(parts: Parts, value: Any, at: tuple[str, ...], rank: int, world: int) -> Any:
+    memory, holder = parts.get(at), parts.get(at[:-1])
+    if isinstance(memory, Memory):
+        return memory.split(value, rank, world)
+    if rank and _adds(at, holder):
+        return torch.zeros_like(value) if isinstance(value, Tensor) else 0
+    if isinstance(value, Mapping):
+        return {key: _split(parts, item, (*at, str(key)), rank, world) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_split(parts, item, (*at, str(i)), rank, world) for i, item in enumerate(value))
+    return value
+
+
+def _adds(at: tuple[str, ...], holder: Part | None) -> bool:
+    return at[-1:] == (ADDED,) if holder is None else at[-1] in holder.sums
+
+
+def _alike(at: tuple[str, ...], values: Sequence[Any]) -> None:
+    for rank, value in enumerate(values):
+        if not _same(values[0], value):
+            first, other = _briefs(values[0], value)
+            raise ValueError(
+                f"{'/'.join(at) or 'the state'} is {first} on rank 0, {other} on rank {rank}: "
+                "all but memories and sums must be equal on all ranks; average gradients, begin experiences together"
+            )
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.shape == b.shape and a.dtype == b.dtype and not bool(_differing(a, b).any())
+    return type(a) is type(b) and bool(a == b or (a != a and b != b))
+
+
+def _differing(a: Tensor, b: Tensor) -> Tensor:
+    """(numel,) bool: where two tensors of one kind differ in any bit."""
+    one, two = (x.detach().cpu().contiguous().reshape(-1, 1).view(torch.uint8) for x in (a, b))
+    return (one != two).any(1)
+
+
+def _briefs(a: Any, b: Any) -> tuple[str, str]:
+    if not isinstance(a, Tensor) or not isinstance(b, Tensor):
+        return _brief(a), _brief(b)
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return f"{tuple(a.shape)} {a.dtype}", f"{tuple(b.shape)} {b.dtype}"
+    entry = int(_differing(a, b).nonzero()[0])
+    return f"{a.flatten()[entry].item()!r} (entry {entry})", f"{b.flatten()[entry].item()!r}"
+
+
+def _brief(value: Any) -> str:
+    text = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
