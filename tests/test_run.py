@@ -42,6 +42,7 @@ class Witness:
     needs_boundaries = False
     memory_bytes = 7
     num_parameters = 3
+    weights = {}  # noqa: RUF012
 
     def __init__(self):
         self.calls, self.asked, self.seen = [], [], set()

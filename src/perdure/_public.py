@@ -2,6 +2,9 @@
 
 from perdure import checks, datasets, functional, memory, methods, metrics, nn, report, streams, terms
 from perdure._contract import ContinualLearner
+from perdure._gate import BadBatch
+from perdure._health import Diverged
+from perdure._interrupts import Interrupted
 from perdure._learner import Learner
 from perdure._part import Part
 from perdure._random import generator
@@ -9,16 +12,20 @@ from perdure._records import Batch, Data, Draw, Experience, Output, Segment, Ste
 from perdure._registry import MethodInfo, build, get_method, list_methods, method
 from perdure._run import run
 from perdure.checkpoint import CheckpointError, Checkpoints, load, save
-from perdure.evaluation import Record
+from perdure.evaluation import Incident, Record
 
 __all__ = [
+    "BadBatch",
     "Batch",
     "CheckpointError",
     "Checkpoints",
     "ContinualLearner",
     "Data",
+    "Diverged",
     "Draw",
     "Experience",
+    "Incident",
+    "Interrupted",
     "Learner",
     "MethodInfo",
     "Output",

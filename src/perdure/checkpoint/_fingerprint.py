@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-import torch
-
+from perdure._bits import raw
 from perdure._contract import ContinualLearner
 
 
@@ -14,5 +13,5 @@ def weights_sha256(learner: ContinualLearner) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(learner.weights.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(raw(value))
     return digest.hexdigest()

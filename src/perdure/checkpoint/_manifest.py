@@ -76,7 +76,7 @@ def read_manifest(checkpoint: Path) -> Manifest:
             "of perdure that saved it, or learn anew"
         )
     try:
-        manifest = TypeAdapter(Manifest).validate_python(found, strict=True, extra="forbid")
+        manifest = TypeAdapter(Manifest).validate_json(json.dumps(found), strict=True)
     except ValueError as error:
         raise damaged(path, "it is no manifest") from error
     expected = {rank_file(name, rank) for name in (STATE, TENSORS) for rank in range(min(manifest.ranks, 1 << 16))}

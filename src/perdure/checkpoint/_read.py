@@ -24,6 +24,7 @@ from perdure.checkpoint._manifest import (
 )
 from perdure.checkpoint._pack import unpack
 from perdure.checkpoint._stage import lay_over
+from perdure.distributed import merge_states, rank_and_world, split_state
 
 UNFIT = (KeyError, TypeError, IndexError, AttributeError, RuntimeError, ArithmeticError)
 
@@ -48,8 +49,6 @@ class Saved:
 
     def _state(self, learner: ContinualLearner) -> Any:
         """What this process is to load: its own where as many processes saved, else its share of all together."""
-        from perdure.distributed import merge_states, rank_and_world, split_state
-
         rank, world = rank_and_world()
         if world == len(self.states):
             return self.states[rank]

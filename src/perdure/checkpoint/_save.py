@@ -18,6 +18,7 @@ from perdure.checkpoint._manifest import File
 from perdure.checkpoint._read import read_checkpoint
 from perdure.checkpoint._stage import Staging
 from perdure.checkpoint._write import seal, write_state
+from perdure.distributed import rank_and_world
 
 
 def save(path: str | Path, learner: ContinualLearner, position: Any = None) -> Path:
@@ -34,8 +35,6 @@ def save(path: str | Path, learner: ContinualLearner, position: Any = None) -> P
     if path.exists():
         raise FileExistsError(f"{path} exists and is not overwritten: choose another name, or remove it first")
     staged = Staging().stage({"position": position, "learner": learner.state_dict()})
-    from perdure.distributed import rank_and_world
-
     rank, world = rank_and_world()
     part = path.with_name(f".{path.name}{PART}")
     try:

@@ -14,7 +14,7 @@ from perdure._contract import ContinualLearner
 from perdure.checkpoint._pack import Packed, Path
 from perdure.memory import Memory
 
-INDEX = "@"  # before a tensor's name: the rows that its values replace
+INDEX = "@"  # before a memory's name: the rows that the values of its tensors replace
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Staging:
         if whole or since is None:
             rows = {name: packed.tensors[name].to("cpu", copy=True) for name in apart}
         else:
-            written = {at: np.flatnonzero(memories[at].written > since[at]) for at in versions}
+            written = {at: torch.from_numpy(np.flatnonzero(memories[at].written > since[at])) for at in versions}
+            rows = {INDEX + "/".join(at): index for at, index in written.items()}
             for name, at in apart.items():
-                index = torch.from_numpy(written[at])
                 value = packed.tensors[name]
-                rows[name], rows[INDEX + name] = value.index_select(0, index.to(value.device)).cpu(), index
+                rows[name] = value.index_select(0, written[at].to(value.device)).cpu()
         self._shapes = shapes
         others = {name: self._copy(name, t) for name, t in packed.tensors.items() if name not in apart}
         return Staged(packed.tree, others, rows, whole, versions)
@@ -76,9 +76,8 @@ class Staging:
 def lay_over(tensors: dict[str, Tensor], rows: Mapping[str, Tensor]) -> None:
     """Replace rows of ``tensors`` by later ``rows``, or put in what is whole. Raises where they do not fit."""
     for name, value in rows.items():
-        if name.startswith(INDEX):
-            continue
-        if INDEX + name in rows:
-            tensors[name].index_copy_(0, rows[INDEX + name], value)
-        else:
+        index = rows.get(INDEX + name.rpartition("/")[0])
+        if index is not None:
+            tensors[name].index_copy_(0, index, value)
+        elif not name.startswith(INDEX):
             tensors[name] = value.clone()

@@ -1,6 +1,6 @@
 """When and on what to evaluate; the Record."""
 
 from perdure.evaluation._evaluator import Evaluator
-from perdure.evaluation._record import Cost, Curve, Record
+from perdure.evaluation._record import Cost, Curve, Incident, Record
 
-__all__ = ["Cost", "Curve", "Evaluator", "Record"]
+__all__ = ["Cost", "Curve", "Evaluator", "Incident", "Record"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from perdure._files import write_file
 
 Matrix = list[list[float]]
 
@@ -33,12 +35,23 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Incident:
+    """What learning lived through: a batch ``skipped`` or a way ``rolled back``, after ``update`` updates."""
+
+    kind: Literal["skipped", "rollback"]
+    experience: str
+    update: int
+    text: str
+
+
+@dataclass(frozen=True)
 class Record:
     """One method on one stream with one seed.
 
     ``accuracy`` is the matrix R with T + 1 rows: ``accuracy[t][k]`` on the held-out data of experience k after learning
     t experiences, row 0 before learning. It is NaN where no class of experience k has been admitted yet. ``changes[t]``
-    is the number of updates done when experience t began. Accuracies are fractions in [0, 1].
+    is the number of updates done when experience t began. Accuracies are fractions in [0, 1]. ``incidents`` tells the
+    first batches that were skipped and times that learning was rolled back; the counts are complete.
     """
 
     method: str
@@ -53,6 +66,10 @@ class Record:
     epochs: int = 1
     batch_size: int = 1
     notes: tuple[str, ...] = ()
+    weights_sha256: str = ""
+    num_skipped: int = 0
+    num_rollbacks: int = 0
+    incidents: list[Incident] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; NaN becomes null."""
@@ -72,10 +89,8 @@ class Record:
         return TypeAdapter(Record).validate_python(data)
 
     def write(self, path: Path) -> None:
-        """Write as JSON: beside first, then renamed into place."""
-        beside = path.with_name(path.name + ".tmp")
-        beside.write_text(json.dumps(self.to_json(), allow_nan=False) + "\n", encoding="utf-8")
-        beside.replace(path)
+        """Write as JSON, complete or not at all."""
+        write_file(path, json.dumps(self.to_json(), allow_nan=False) + "\n")
 
     @staticmethod
     def read(path: Path) -> Record:

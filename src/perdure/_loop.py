@@ -1,0 +1,196 @@
+"""Live through a stream from any position on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from perdure._contract import ContinualLearner
+from perdure._feed import Feed
+from perdure._gate import BadBatch
+from perdure._health import Diverged
+from perdure._interrupts import Interrupted, Signals
+from perdure._position import MOST_INCIDENTS, Position, check_same
+from perdure._records import Batch, Experience
+from perdure._watch import Progress, Watch
+from perdure.checkpoint import Checkpoints
+from perdure.evaluation import Evaluator, Incident
+from perdure.streams import Stream, cumulative
+
+LOOKS_PER_EXPERIENCE = 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What ``run`` was asked for."""
+
+    epochs: int
+    batch_size: int
+    seed: int
+    evaluate_every: int | None
+    evaluation_samples: int
+    skip: bool
+    max_rollbacks: int
+    rollback_factor: float
+
+
+class Loop:
+    """``at``: where it is."""
+
+    def __init__(
+        self,
+        learner: ContinualLearner,
+        stream: Stream,
+        at: Position,
+        settings: Settings,
+        checkpoints: Checkpoints | None,
+        progress: Progress | None,
+        say: Callable[[str], object],
+    ) -> None:
+        self.learner, self.at, self.settings = learner, at, settings
+        self.fed = cumulative(stream) if learner.data == "so-far" else stream
+        self._checkpoints, self._say = checkpoints, say
+        total = sum(self._feed(experience).num_batches for experience in self.fed.experiences) * settings.epochs
+        evaluator = Evaluator(stream, settings.evaluation_samples, settings.seed)
+        self.watch = Watch(learner, evaluator, at, progress, total)
+        self._signals = Signals()
+
+    def run(self, signals: Signals) -> None:
+        """Go on from the newest checkpoint, or begin; leave one that holds the end."""
+        self._signals = signals
+        if self._checkpoints is not None and not self._go_on(self._checkpoints):
+            self._save()
+            self._checkpoints.wait()  # what cannot be saved is said before anything is learnt
+        learning = self.at.experience < len(self.fed)
+        while self.at.experience < len(self.fed):
+            try:
+                self._learn(self.fed.experiences[self.at.experience])
+            except Diverged as error:
+                self._roll_back(error)
+        if self._checkpoints is not None and learning:
+            self._save()
+            self._checkpoints.wait()
+
+    def _go_on(self, checkpoints: Checkpoints) -> bool:
+        saved = checkpoints.newest()
+        if saved is None:
+            return False
+        position = Position.from_state(saved.position)
+        check_same(self.at.run, position.run, saved.path)
+        saved.restore(self.learner)
+        self._move(position)
+        return True
+
+    def _move(self, position: Position) -> None:
+        self.at = self.watch.at = position
+
+    def _learn(self, experience: Experience) -> None:
+        at, settings = self.at, self.settings
+        if not at.inside:
+            at.changes.append(at.updates)
+        if self.fed.boundaries:
+            self.learner.begin(experience)
+        if not at.accuracy:
+            self.watch.measure()
+        feed = self._feed(experience)
+        looks = _looks(feed.num_batches * settings.epochs, settings.evaluate_every)
+        while at.epoch < settings.epochs:
+            for after, batch in feed.batches(at.epoch, at.batch, self._unreadable):
+                learnt = self._observe(experience, batch)
+                at.batch = after
+                if at.epoch * feed.num_batches + min(after, feed.num_batches) in looks:
+                    self.watch.look()
+                self._pause(learnt)
+            at.epoch, at.batch = at.epoch + 1, 0
+        if self.fed.boundaries:
+            self.learner.end()
+        if settings.evaluate_every != 0:
+            self.watch.look()
+        self.watch.measure()
+        at.experience, at.epoch = at.experience + 1, 0
+        self._pause(learnt=False)
+
+    def _observe(self, experience: Experience, batch: Batch) -> bool:
+        """Whether the batch was learnt; not if it is bad and such are to be skipped."""
+        try:
+            self.learner.observe(batch, first_pass=self.at.epoch == 0)
+        except BadBatch as error:
+            self._skip(self.at.batch, error)
+            return False
+        self.watch.updated(experience.name, len(batch))
+        return True
+
+    def _unreadable(self, number: int, error: Exception) -> None:
+        self._skip(number, error)
+        self.at.batch = number + 1
+
+    def _skip(self, number: int, error: Exception) -> None:
+        """Count a bad batch, or raise."""
+        name = self._name()
+        text = f"{name}, batch {number} of pass {self.at.epoch + 1}: {error}"
+        if not self.settings.skip:
+            if isinstance(error, BadBatch):
+                raise BadBatch(f'{text}; on_bad_batch="skip" leaves such batches out') from error
+            raise error
+        self.at.num_skipped += 1
+        self.at.add(Incident("skipped", name, self.at.updates, text))
+        if self.at.num_skipped <= MOST_INCIDENTS:
+            self._say(f"skipped: {text}")
+
+    def _name(self) -> str:
+        return self.fed.experiences[self.at.experience].name or f"experience {self.at.experience + 1}"
+
+    def _pause(self, learnt: bool) -> None:
+        """Save if it is time to; after a signal, save and leave."""
+        if self._checkpoints is None:
+            return
+        if self._signals.caught:
+            self._save()
+            self._checkpoints.wait()
+            raise Interrupted(self._signals.caught)
+        if learnt and self._checkpoints.due(self.at.updates):
+            self._save()
+
+    def _save(self) -> None:
+        assert self._checkpoints is not None
+        self.watch.stop_the_clock()
+        self._checkpoints.save(self.learner, self.at.to_state(), self.at.updates)
+
+    def _roll_back(self, error: Diverged) -> None:
+        """Return to the last checkpoint with a lower learning rate."""
+        at, settings = self.at, self.settings
+        if self._checkpoints is None or at.num_rollbacks >= settings.max_rollbacks:
+            raise error
+        self._checkpoints.wait()
+        saved = self._checkpoints.newest()
+        if saved is None:
+            raise error
+        self.watch.stop_the_clock()
+        saved.restore(self.learner)
+        self.learner.scale_learning_rate(settings.rollback_factor)
+        position = Position.from_state(saved.position)
+        text = (
+            f"{self._name()}: {error}; back from update {at.updates} to {position.updates} with the learning rate "
+            f"times {settings.rollback_factor}"
+        )
+        position.train_seconds, position.evaluation_seconds = at.train_seconds, at.evaluation_seconds
+        position.num_rollbacks = at.num_rollbacks + 1
+        position.add(Incident("rollback", self._name(), at.updates, text))
+        self._move(position)
+        self._say(f"rolled back: {text}")
+        self._save()
+
+    def _feed(self, experience: Experience) -> Feed:
+        strict = self.fed.ordered and not self.fed.boundaries
+        return Feed(experience, self.settings.batch_size, self.settings.seed, strict=strict)
+
+
+def _looks(updates: int, every: int | None) -> frozenset[int]:
+    """After which updates of an experience to look; the last is left to the look after its end."""
+    if every == 0:
+        return frozenset()
+    if every is not None:
+        return frozenset(range(every, updates, every))
+    regular = max(1, updates // LOOKS_PER_EXPERIENCE)
+    early = (2**i for i in range(updates.bit_length()))
+    return frozenset(n for n in (*early, *range(regular, updates, regular)) if n < updates)

@@ -1,0 +1,93 @@
+"""Where a run is: which run, what comes next, what was seen so far."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from perdure._bits import raw
+from perdure._records import Experience
+from perdure.evaluation import Incident
+from perdure.streams import IndexedData, Stream
+
+Matrix = list[list[float]]
+SHOWN = 4  # examples of each experience that go into a fingerprint
+MOST_INCIDENTS = 20  # of a kind that are kept
+
+
+@dataclass
+class Position:
+    """The next batch is number ``batch`` of pass ``epoch`` over ``experience``, counted from 0.
+
+    ``run`` says which run it is. The rest is what its ``Record`` holds so far.
+    """
+
+    run: dict[str, Any]
+    experience: int = 0
+    epoch: int = 0
+    batch: int = 0
+    updates: int = 0
+    samples: int = 0
+    train_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+    accuracy: Matrix = field(default_factory=list)
+    changes: list[int] = field(default_factory=list)
+    curve_updates: list[int] = field(default_factory=list)
+    curve_accuracy: Matrix = field(default_factory=list)
+    num_skipped: int = 0
+    num_rollbacks: int = 0
+    incidents: list[Incident] = field(default_factory=list)
+
+    @property
+    def inside(self) -> bool:
+        """Whether the experience has begun."""
+        return self.epoch > 0 or self.batch > 0
+
+    def to_state(self) -> dict[str, Any]:
+        """Numbers, strings, lists and mappings."""
+        return asdict(self)
+
+    @staticmethod
+    def from_state(state: Any) -> Position:
+        """The position again, checked field by field. Raises ``ValueError``."""
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(Position).validate_python(state)
+
+    def add(self, incident: Incident) -> None:
+        """Keep the incident, if there are not many of its kind already."""
+        if sum(other.kind == incident.kind for other in self.incidents) < MOST_INCIDENTS:
+            self.incidents.append(incident)
+
+
+def check_same(mine: Mapping[str, Any], other: Mapping[str, Any], where: object) -> None:
+    """Raise ``ValueError``, naming both sides, if ``other`` describes another run than ``mine``."""
+    for key in {**mine, **other}:
+        here, there = mine.get(key), other.get(key)
+        if here != there:
+            raise ValueError(
+                f"{where} is of a run with {key} {there}, this one has {key} {here}: go on with the same settings and "
+                "data, or choose another folder"
+            )
+
+
+def fingerprint(stream: Stream) -> str:
+    """A checksum of what a stream is made of: names, sizes and classes, all labels at hand, the first examples."""
+    digest = hashlib.sha256()
+    for experience in (*stream.experiences, *stream.evaluations):
+        digest.update(repr((experience.describe(), len(_data(experience)))).encode())
+        if isinstance(data := _data(experience), IndexedData):
+            digest.update(raw(data.labels))
+        for batch in data.batches(SHOWN):
+            digest.update(f"{batch.x.dtype} {tuple(batch.x.shape)}".encode())
+            digest.update(raw(batch.x))
+            digest.update(raw(batch.y))
+            break
+    return digest.hexdigest()[:16]
+
+
+def _data(experience: Experience) -> Any:
+    assert experience.data is not None
+    return experience.data

@@ -1,0 +1,72 @@
+"""Counts, times and looks while a learner learns; time spent looking is kept apart from time spent learning."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from perdure._contract import ContinualLearner
+from perdure._position import Position
+from perdure.evaluation import Cost, Evaluator
+
+Progress = Callable[[int, int, str], None]
+TELL_EVERY_SECONDS = 0.1
+
+
+class Watch:
+    """Writes what it sees into ``at``; times go on from those that ``at`` brings along."""
+
+    def __init__(
+        self, learner: ContinualLearner, evaluator: Evaluator, at: Position, progress: Progress | None, total: int
+    ) -> None:
+        self.learner, self.evaluator, self.progress, self.total = learner, evaluator, progress, total
+        self.at = at
+        self.started = self.told = time.perf_counter()
+        self.looked_seconds = 0.0
+
+    def look(self) -> None:
+        """Measure the fixed samples."""
+        accuracy = self._timed(self.evaluator.look)
+        self.at.curve_updates.append(self.at.updates)
+        self.at.curve_accuracy.append(accuracy)
+
+    def measure(self) -> None:
+        """Measure everything."""
+        self.at.accuracy.append(self._timed(self.evaluator.matrix_row))
+
+    def updated(self, name: str, size: int) -> None:
+        """One more update, with ``size`` examples, in the experience ``name``."""
+        self.at.updates += 1
+        self.at.samples += size
+        if self.progress is not None:
+            now = time.perf_counter()
+            if now - self.told >= TELL_EVERY_SECONDS or self.at.updates == self.total:
+                self.told = now
+                self.progress(self.at.updates, self.total, name)
+
+    def stop_the_clock(self) -> None:
+        """Add the time since the last call to that of the position."""
+        now = time.perf_counter()
+        self.at.train_seconds += now - self.started - self.looked_seconds
+        self.at.evaluation_seconds += self.looked_seconds
+        self.started, self.looked_seconds = now, 0.0
+
+    def cost(self, kept: int) -> Cost:
+        """``kept``: bytes of stream data that had to be at hand again, beside the learner's memories."""
+        self.stop_the_clock()
+        return Cost(
+            train_seconds=self.at.train_seconds,
+            evaluation_seconds=self.at.evaluation_seconds,
+            updates=self.learner.num_updates,
+            samples=self.at.samples,
+            processed=self.learner.num_processed,
+            memory_bytes=self.learner.memory_bytes + kept,
+            parameters=self.learner.num_parameters,
+        )
+
+    def _timed(self, measure: Callable[[ContinualLearner], list[float]]) -> list[float]:
+        started, updates = time.perf_counter(), self.learner.num_updates
+        row = measure(self.learner)
+        if self.learner.num_updates == updates:  # one that trains when asked does so on its own time
+            self.looked_seconds += time.perf_counter() - started
+        return row
