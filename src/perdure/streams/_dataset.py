@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor
 
 from perdure.streams._data import IndexedData, Transform, constant, read_labels
+from perdure.streams._errors import FileError, first_line
 
 
 class MapDataset(Protocol):
@@ -28,7 +31,9 @@ class DatasetData(IndexedData):
     them; otherwise every item (of ``index``) is fetched once here, which costs one pass over the data. ``task``,
     ``index`` and ``transform`` are as in ``ArrayData``.
 
-    Raises ``ValueError`` where an item is not a pair, a label no integer, or items differ in shape.
+    Raises ``ValueError`` where an item is not a pair, a label no integer, or items differ in shape. An item that raises
+    is a ``FileError`` that names it, with what it raised as its cause, and of its batch alone: a pass that starts
+    behind it goes on.
 
     >>> pairs = [(torch.zeros(3), 0), (torch.ones(3), 1)]
     >>> next(DatasetData(pairs).batches(2)).x.sum(1).tolist()
@@ -62,22 +67,45 @@ class DatasetData(IndexedData):
         return labels
 
     def _item(self, row: int) -> tuple[Any, Any]:
-        item = self._dataset[row]
+        with _naming(row):
+            item = self._dataset[row]
         if not isinstance(item, (tuple, list)) or len(item) != 2:
-            raise ValueError(f"item {row} of the dataset is a {type(item).__name__}: it must be a pair (x, y)")
+            raise FileError(f"item {row} of the dataset is a {type(item).__name__}: it must be a pair (x, y)")
         return item[0], item[1]
 
+    def _x(self, row: int) -> Tensor:
+        x, _ = self._item(row)
+        with _naming(row):
+            return as_tensor(x)
+
     def _fetch(self, rows: Tensor) -> Tensor:
-        items = [as_tensor(self._item(row)[0]) for row in rows.tolist()]
-        shapes = {tuple(item.shape) for item in items}
-        if len(shapes) > 1:
-            raise ValueError(
-                f"items differ in shape ({sorted(shapes)[:3]}): resize them in the dataset's own transform"
-            )
+        numbers = rows.tolist()
+        items = [self._x(row) for row in numbers]
+        for row, item in zip(numbers, items, strict=True):
+            if item.shape != items[0].shape:
+                raise FileError(
+                    f"items differ in shape ({tuple(items[0].shape)} of item {numbers[0]}, {tuple(item.shape)} of item "
+                    f"{row}): resize them in the dataset's own transform"
+                )
         return torch.stack(items)
 
     def _chunk(self, size: int) -> int:
         return size
+
+
+@contextmanager
+def _naming(row: int) -> Iterator[None]:
+    """Turn whatever a dataset raises into one line that names the item."""
+    try:
+        yield
+    except FileError:
+        raise
+    except Exception as error:
+        why = first_line(error)
+        why = why if isinstance(error, ValueError) else f"{type(error).__name__}: {why}"
+        raise FileError(
+            f"item {row} of the dataset cannot be read ({why}): repair it, or leave it out by index="
+        ) from error
 
 
 def as_tensor(x: Any) -> Tensor:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from perdure.streams.files._errors import FileError, missing, numbered
+from perdure.streams._errors import FileError
+from perdure.streams.files._errors import missing, numbered
 from perdure.streams.files._source import Array, Source
 
 Types = Mapping[str, Any]  # the Arrow type of each column
@@ -63,9 +65,9 @@ class Columns(Source):
 
 def column_types(path: Path, schema: Any) -> Types:
     """The type of each column of an Arrow ``schema``."""
-    doubled = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    doubled = [name for name, times in Counter(schema.names).items() if times > 1]
     if doubled:
-        raise FileError(f"{path}: more than one column is called {doubled[0]!r}: rename them")
+        raise FileError(f"{path}: more than one column is called {min(doubled)!r}: rename them")
     return dict(zip(schema.names, schema.types, strict=True))
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from perdure.streams._errors import FileError
 from perdure.streams.files._columns import Columns, column_types
-from perdure.streams.files._errors import FileError, reading
+from perdure.streams.files._errors import reading
 
 
 class CSV(Columns):
@@ -41,7 +42,11 @@ class CSV(Columns):
         serial = csv.ReadOptions(use_threads=False)  # else errors would not name the row
         try:
             with csv.open_csv(self.path, serial, convert_options=options) as reader:
-                yield from reader
+                rows = 0
+                for batch in reader:
+                    rows += len(batch)
+                    self._check_rows(rows)
+                    yield batch
         except pyarrow.ArrowInvalid as error:
             raise self._explain(error) from error
 

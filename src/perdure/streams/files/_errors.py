@@ -3,52 +3,42 @@
 from __future__ import annotations
 
 import difflib
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# What libraries raise on content that is not what it should be.
-DAMAGE = (
-    *(EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError),
-    *(struct.error, zlib.error, zipfile.BadZipFile),
-)
-
-
-class FileError(ValueError):
-    """A file that cannot be used: the message says what was found and what to do."""
+from perdure.streams._errors import FileError, first_line
 
 
 @contextmanager
 def reading(path: Path, where: str = "") -> Iterator[None]:
-    """Turn whatever a reader raises on damaged content into one line that names the file and ``where`` in it."""
+    """Turn whatever a reader raises into one line that names the file and ``where`` in it.
+
+    Readers of damaged content raise anything, so everything is caught; the cause is kept.
+    """
     try:
         yield
     except FileError:
         raise
-    except (OSError, *DAMAGE) as error:
-        if isinstance(error, OSError) and error.errno:  # the system's own: not found, not permitted
-            raise
-        raise FileError(
-            f"{path}: {where or 'this file'} cannot be read ({first_line(error)}): "
-            "it is damaged or cut short; write it again"
-        ) from error
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, shortened."""
-    return " ".join((str(error) or type(error).__name__).split())[:200]
+    except Exception as error:
+        of_system = isinstance(error, OSError) and error.errno
+        why = error.strerror if isinstance(error, OSError) and of_system else first_line(error)
+        remedy = "check the disk and who may read it" if of_system else "it is damaged or cut short; write it again"
+        raise FileError(f"{path}: {where or 'this file'} cannot be read ({why}): {remedy}") from error
 
 
 def numbered(path: Path, pieces: Iterable[Any], start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Any]]:
-    """Each piece with the number of its first row; where reading fails, the rows are named, up to ``stop`` if known."""
+    """Each piece with the number of its first row; where reading fails, the rows are named.
+
+    If ``stop`` is known, the rows must end there.
+    """
     row, iterator = start, iter(pieces)
     while True:
         with reading(path, f"row {row} and after" if stop is None else f"rows {row} to {stop - 1}"):
             piece = next(iterator, None)
+            if stop is not None and (row != stop if piece is None else row + len(piece) > stop):
+                raise EOFError(f"{stop - start} rows were announced, others are there")
         if piece is None:
             return
         yield row, piece

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from perdure.streams.files._errors import FileError, missing
+from perdure.streams._errors import FileError
+from perdure.streams.files._errors import missing
+from perdure.streams.files._paths import inside, regular
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
@@ -42,8 +44,8 @@ def list_folder(path: Path, classes: Sequence[str] | None = None) -> Folder:
     for entry in found:
         if entry.name not in names:
             raise missing(path, "class learnt from that is called", entry.name, names)
-        entries = _visible(_inside(path, entry))
-        images = [_inside(path, file) for file in entries if file.suffix.lower() in ENDINGS]
+        entries = _visible(inside(path, entry))
+        images = [regular(inside(path, file)) for file in entries if file.suffix.lower() in ENDINGS]
         if not images:
             raise FileError(f"{entry}: no image here ({', '.join(ENDINGS)}): add some, or remove the folder")
         files += images
@@ -54,10 +56,3 @@ def list_folder(path: Path, classes: Sequence[str] | None = None) -> Folder:
 
 def _visible(path: Path) -> list[Path]:
     return sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-
-
-def _inside(folder: Path, entry: Path) -> Path:
-    """``entry``, if it does not lead out of ``folder``."""
-    if entry.is_symlink() and not entry.resolve().is_relative_to(folder.resolve()):
-        raise FileError(f"{entry}: this link leads out of {folder}: put the file itself there, or remove the link")
-    return entry

@@ -15,6 +15,7 @@ from perdure.streams._stream import Stream
 from perdure.streams.files._division import Order, as_numbers
 from perdure.streams.files._folder import Folder, list_folder
 from perdure.streams.files._images import Form, ImageData, common_form, decode
+from perdure.streams.files._paths import inside
 
 
 def from_folder(
@@ -63,7 +64,7 @@ def from_folder(
         raise ValueError(f"memory_limit_mb={memory_limit_mb}: give at least 1")
     root = path = Path(path)
     if test is None and (path / "train").is_dir() and (path / "test").is_dir():
-        path, test = path / "train", path / "test"
+        path, test = inside(root, root / "train"), inside(root, root / "test")
     train = list_folder(path)
     held = None if test is None else list_folder(Path(test), train.classes)
     folders = [train] if held is None else [train, held]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,9 @@ import torch
 from torch import Tensor
 
 from perdure.streams._data import IndexedData
-from perdure.streams.files._errors import FileError, reading
-from perdure.streams.files._source import Array
+from perdure.streams._errors import FileError
+from perdure.streams.files._errors import reading
+from perdure.streams.files._source import EXAMPLE_BYTES, Array
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 GREY = ("1", "L", "LA")
@@ -24,11 +26,15 @@ DEEP = ("I", "I;16", "I;16B", "I;16L", "F")
 
 @dataclass(frozen=True)
 class Form:
-    """What images are learnt as: ``mode`` L or RGB of Pillow, ``height`` and ``width`` in pixels."""
+    """What images are learnt as: ``mode`` L or RGB of Pillow, ``height`` and ``width`` in pixels.
+
+    ``resized``: images of another size are made this large.
+    """
 
     mode: str
     height: int
     width: int
+    resized: bool
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -52,22 +58,36 @@ def common_form(files: Sequence[Path], size: int | None) -> Form:
             )
         mode = mode if found in GREY else "RGB"
     width, height = first if size is None else (size, size)
-    return Form(mode, height, width)
+    form = Form(mode, height, width, size is not None)
+    if math.prod(form.shape) > EXAMPLE_BYTES:
+        raise FileError(
+            f"{files[0]}: images of {width}×{height} pixels take {math.prod(form.shape) >> 20} MB each, more than "
+            f"{EXAMPLE_BYTES >> 20}: give a smaller size=, such as size=224"
+        )
+    return form
 
 
 def decode(file: Path, form: Form) -> Array:
-    """The pixels of ``file``, (C, H, W) uint8; resized, without keeping its proportions, if it is not of that size."""
+    """The pixels of ``file``, (C, H, W) uint8; where ``form`` resizes, without keeping its proportions."""
     from PIL.Image import Resampling
 
     with _opened(file) as image:
         converted = image.convert(form.mode)
         if converted.size != (form.width, form.height):
+            if not form.resized:
+                raise FileError(
+                    f"{file} has {image.width}×{image.height} pixels, {form.width}×{form.height} when the stream was "
+                    "made: make the stream again"
+                )
             converted = converted.resize((form.width, form.height), Resampling.BILINEAR)
         return np.asarray(converted).reshape(form.height, form.width, -1).transpose(2, 0, 1)
 
 
 class ImageData(IndexedData):
-    """Images decoded when they are wanted, batch by batch."""
+    """Images decoded when they are wanted, batch by batch.
+
+    An image that cannot be read is a ``FileError`` of its batch alone: a pass that starts behind it goes on.
+    """
 
     def __init__(self, files: Sequence[Path], labels: Sequence[int], form: Form) -> None:
         super().__init__(torch.tensor(labels), None, None, None)

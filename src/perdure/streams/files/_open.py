@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from perdure.streams._errors import FileError
 from perdure.streams.files._csv import CSV
-from perdure.streams.files._errors import FileError, reading
+from perdure.streams.files._errors import reading
 from perdure.streams.files._npz import NPZ
 from perdure.streams.files._parquet import Parquet
+from perdure.streams.files._paths import regular
 from perdure.streams.files._source import Source
 from perdure.streams.files._values import Values
 
@@ -28,7 +30,7 @@ def open_source(path: Path, keys: Sequence[str], features: Sequence[str] | None)
         return Parquet(path, keys, features)
     for ending, reader in READERS.items():
         if path.name.lower().endswith(ending):
-            return reader(path, keys, features)
+            return reader(regular(path), keys, features)
     raise FileError(f"{path}: this ending is not known: give one of {', '.join(READERS)}, or a folder of Parquet parts")
 
 

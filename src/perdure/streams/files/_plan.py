@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from perdure._random import address
-from perdure.streams.files._errors import FileError
+from perdure.streams._errors import FileError
 from perdure.streams.files._source import Array, Source
 
 BLOCK_ROWS = 1 << 16  # looked at together

@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from perdure.streams.files._errors import FileError
+from perdure.streams._errors import FileError
+from perdure.streams.files._errors import reading
 
 Array = np.ndarray[Any, Any]
 PIECE_BYTES = 4 << 20  # read at once, at most
 PIECE_ROWS = 1 << 16
+EXAMPLE_BYTES = 64 << 20  # of one example, at most: a batch of 32 such takes two gigabytes
+ROWS_ALWAYS = 1 << 24  # rows that a file of any size may have
+ROWS_PER_BYTE = 8  # of the file, above that: a few bytes a row are kept in memory
 
 
 class Source(ABC):
@@ -40,6 +44,11 @@ class Source(ABC):
         self.shape, self.dtype = tuple(shape), np.dtype(dtype)
         self._files = tuple(files)
         self._stamp = self._look()
+        if self.row_bytes > EXAMPLE_BYTES:
+            raise FileError(
+                f"{path}: one example, {self.dtype} of shape {self.shape}, takes {self.row_bytes >> 20} MB, more than "
+                f"{EXAMPLE_BYTES >> 20}: make examples smaller, or check that each row is one example"
+            )
 
     @abstractmethod
     def values(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
@@ -51,10 +60,12 @@ class Source(ABC):
 
     def examples(self, chunks: Iterable[int] | None = None) -> Iterator[tuple[int, Array]]:
         """First row and x (n, *shape), piece by piece, of the ``chunks`` named or of all."""
-        if self._look() != self._stamp:
-            raise FileError(f"{self.path} has changed since the stream was made: make the stream again")
+        self._check_unchanged()
         for chunk in range(len(self.starts)) if chunks is None else chunks:
-            yield from self._examples(chunk)
+            for row, x in self._examples(chunk):
+                self._check_unchanged()
+                yield row, x
+        self._check_unchanged()
 
     @property
     def row_bytes(self) -> int:
@@ -65,6 +76,21 @@ class Source(ABC):
     def piece_rows(self) -> int:
         """Rows read at once, at most."""
         return max(1, min(PIECE_ROWS, PIECE_BYTES // self.row_bytes))
+
+    def _check_rows(self, rows: int) -> None:
+        """Refuse a file that swells beyond what real data does: its rows would fill the memory."""
+        size = sum(num_bytes for num_bytes, _ in self._stamp)
+        if rows > max(ROWS_ALWAYS, ROWS_PER_BYTE * size):
+            raise FileError(
+                f"{self.path}: {rows} rows or more in {size} bytes would swell beyond all bounds: if they are real, "
+                "write them without compression"
+            )
+
+    def _check_unchanged(self) -> None:
+        with reading(self.path):
+            found = self._look()
+        if found != self._stamp:
+            raise FileError(f"{self.path} has changed since the stream was made: make the stream again")
 
     def _look(self) -> list[tuple[int, int]]:
         return [(stat.st_size, stat.st_mtime_ns) for stat in (file.stat() for file in self._files)]

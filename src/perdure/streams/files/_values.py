@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from perdure.streams.files._errors import FileError
+from perdure.streams._errors import FileError
 from perdure.streams.files._source import Array
 
 Value = int | float | str
+MOST = 1 << 16  # different values of a column
+LONGEST = 1000  # bytes of one
 
 
 class Values:
@@ -29,6 +31,12 @@ class Values:
         """Read an Arrow array whose first row is ``row``."""
         import pyarrow.compute
 
+        longest = _longest(column)
+        if longest > LONGEST:
+            raise FileError(
+                f"{self.path}: column {self.name!r} holds text of {longest} bytes, more than {LONGEST}: "
+                "classes and domains have short names; choose another column"
+            )
         column = _plain(column)
         if column is None:
             raise FileError(f"{self.path}: column {self.name!r} holds neither whole numbers nor strings: convert it")
@@ -40,6 +48,11 @@ class Values:
             )
         encoded = column.dictionary_encode()
         codes = [self._codes.setdefault(value, len(self._codes)) for value in encoded.dictionary.to_pylist()]
+        if len(self._codes) > MOST:
+            raise FileError(
+                f"{self.path}: column {self.name!r} has more than {MOST} different values: they are classes or "
+                "domains; choose another column, or make ranges of it"
+            )
         self._pieces.append(small(codes, len(self._codes))[encoded.indices.to_numpy(zero_copy_only=False)])
 
     def found(self) -> list[Value]:
@@ -94,6 +107,17 @@ def class_values(target: Values) -> Sequence[Value]:
 def small(values: Sequence[int], count: int) -> Array:
     """Numbers below ``count`` in the smallest unsigned type."""
     return np.array(values, np.min_scalar_type(max(0, count - 1)))
+
+
+def _longest(column: Any) -> int:
+    """Bytes of the longest text in a column; of a dictionary without spelling it out for each row."""
+    import pyarrow.compute
+    from pyarrow import types
+
+    values = column.dictionary if types.is_dictionary(column.type) else column
+    if not (types.is_string(values.type) or types.is_large_string(values.type)):
+        return 0
+    return pyarrow.compute.max(pyarrow.compute.binary_length(values)).as_py() or 0
 
 
 def _plain(column: Any) -> Any:
