@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
+from torch import Tensor
 
 from perdure._random import generator
 from perdure._records import Batch
@@ -36,10 +37,20 @@ class Presented:
         return memory
 
     def write(self, memory: Memory, start: int, stop: int, size: int = 1) -> None:
-        """Present examples ``start`` to ``stop``, ``size`` at a time."""
-        for rows in torch.split(torch.arange(start, stop), size):
+        """Present examples ``start`` to ``stop``, ``size`` at a time; of a stream that ranks share, this one's part."""
+        rank, world = memory.shard
+        for rows in torch.split(torch.arange(start + rank, stop, world), size):
             if len(rows):
                 memory.write(self.all.rows(rows))
+
+    def numbers(self, memory: Memory, upto: int) -> list[int]:
+        """Which examples the memory keeps, if they are among the first ``upto``, no one twice, each as it came."""
+        kept = memory.contents()
+        number = (kept.x.long() * 256 ** torch.arange(4)).sum(1)
+        if len(set(number.tolist())) < len(kept) or not all(0 <= n < upto for n in number.tolist()):
+            raise AssertionError(f"after {upto} examples those numbered {sorted(number.tolist())} are kept")
+        none(batch_difference(kept, self.all.rows(number)), "an exemplar is not what was presented")
+        return sorted(number.tolist())
 
 
 def keeps_to_its_capacity(case: Presented) -> None:
@@ -59,13 +70,8 @@ def keeps_to_its_capacity(case: Presented) -> None:
 def keeps_what_was_presented(case: Presented) -> None:
     """Exemplars are examples that came, no one twice, each with its own label, task and stored logits, dtypes kept."""
     for upto in (1, case.size // 2, case.size):
-        kept = case.memory(upto).contents()
-        if not len(kept):
+        if not case.numbers(case.memory(upto), upto):
             raise AssertionError(f"nothing is kept after {upto} examples")
-        number = (kept.x.long() * 256 ** torch.arange(4)).sum(1)
-        if len(set(number.tolist())) < len(kept) or int(number.max()) >= upto:
-            raise AssertionError(f"after {upto} examples those numbered {sorted(number.tolist())} are kept")
-        none(batch_difference(kept, case.all.rows(number)), "an exemplar is not what was presented")
 
 
 def does_not_depend_on_batches(case: Presented) -> None:
@@ -128,6 +134,81 @@ def grows_with_the_head(case: Presented) -> None:
     none(difference(padded, after.stored["logits"]), "stored logits after grow")
 
 
+def says_what_was_written(case: Presented) -> None:
+    """Rows whose ``written`` is not beyond an earlier ``position`` are as they were then: only others need saving."""
+    memory = case.memory()
+    saved, at = _copy(memory), memory.position
+    for start in range(0, case.size, 7):
+        case.write(memory, start, min(start + 7, case.size), 2)
+        saved, at = _saved_again(memory, saved, at), memory.position
+    memory.grow({}, 2 * CLASSES)
+    grown = {name for name, value in memory.state_dict().items() if value.shape != saved[name].shape}
+    _saved_again(memory, {k: memory.state_dict()[k].clone().zero_() if k in grown else v for k, v in saved.items()}, at)
+    memory.load_state_dict(memory.state_dict())
+    if memory.written.any():
+        raise AssertionError("after a load no slot is written: set `written` to zeros")
+
+
+def _copy(memory: Memory) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in memory.state_dict().items()}
+
+
+def _saved_again(memory: Memory, saved: dict[str, Tensor], at: int) -> dict[str, Tensor]:
+    """``saved`` brought up to date by what was written after ``at``; it must then be the memory's state."""
+    now, since = _copy(memory), torch.from_numpy(memory.written > at)
+    for name in memory.rows:
+        saved[name][since] = now[name][since]
+    none(
+        difference(now, saved | {k: v for k, v in now.items() if k not in memory.rows}), "only rows written were saved"
+    )
+    return now
+
+
+def ranks_merge_and_split(case: Presented) -> None:
+    """Memories that share a stream become one and are dealt out again, to go on: nothing made up, nothing twice."""
+    cut, ranks = case.size // 2, (2, 3)
+    memories = [case.memory() for _ in range(ranks[0])]
+    for rank, memory in enumerate(memories):
+        memory.shard = (rank, ranks[0])
+        case.write(memory, 0, cut, 2)
+    one = _merged(case, memories, cut)
+    shares = [case.memory() for _ in range(ranks[1])]
+    for rank, memory in enumerate(shares):
+        memory.shard = (rank, ranks[1])
+        memory.load_state_dict(one.split(dict(one.state_dict()), rank, ranks[1]))
+    if sorted(n for memory in shares for n in case.numbers(memory, cut)) != case.numbers(one, cut):
+        raise AssertionError(f"split into {ranks[1]}, exemplars were lost or came twice")
+    again = _merged(case, shares, cut)
+    case.numbers(again, cut)
+    none(difference(_in_order(one), _in_order(again)), "split and merged again")
+    for memory in shares:
+        case.write(memory, cut, case.size, 2)
+    _merged(case, shares, case.size)
+
+
+def _merged(case: Presented, memories: list[Memory], upto: int) -> Memory:
+    """A memory in place of those of all ranks; it keeps some of what they keep, and their states stay as they are."""
+    states = [dict(memory.state_dict()) for memory in memories]
+    before = [_copy(memory) for memory in memories]
+    one = case.memory()
+    try:
+        one.load_state_dict(one.merge(states))
+    except ValueError as error:
+        raise AssertionError(f"merge refused the states of {len(states)} ranks: {error}") from error
+    none(difference(before, states), "merge changed what it was given")
+    kept = case.numbers(one, upto)
+    if not kept or not set(kept) <= {n for memory in memories for n in case.numbers(memory, upto)}:
+        raise AssertionError(f"of {len(states)} ranks one memory was made that keeps {kept or 'nothing'}")
+    return one
+
+
+def _in_order(memory: Memory) -> dict[str, Tensor]:
+    """The state, its rows in an order of their own."""
+    order = sorted(range(len(memory)), key=lambda slot: memory.x[slot].tolist())
+    state = dict(memory.state_dict())
+    return state | {name: state[name][order] for name in memory.rows}
+
+
 PROMISES: dict[str, Callable[[Presented], None]] = {
     promise.__name__: promise
     for promise in (
@@ -138,6 +219,8 @@ PROMISES: dict[str, Callable[[Presented], None]] = {
         draws_are_fair_play,
         leaves_others_alone,
         grows_with_the_head,
+        says_what_was_written,
+        ranks_merge_and_split,
     )
 }
 

@@ -70,7 +70,8 @@ class _PerClass(Memory):
             self.dropped[label] = key
             return -1
         lost, slot = heapq.heappop(self._heaps[victim])
-        self.dropped[victim] = lost
+        if lost > self.dropped[victim].item():  # not so if it took a slot left over by a merge
+            self.dropped[victim] = lost
         heapq.heappush(mine, (key, slot))
         return slot
 
@@ -86,18 +87,21 @@ class _PerClass(Memory):
 
     @staticmethod
     def survivors(rows: State, merged: dict[str, Tensor], capacity: int) -> Tensor:
-        """What no rank has lost for its class; then whoever has most gives way, as in ``place``."""
+        """What lies above its class's bound on every rank, and where slots are left the largest of the others; then
+        whoever has most gives way, as in ``place``.
+        """
         keys, labels, dropped = rows["keys"], rows["y"].cpu(), merged["dropped"]
         order = keys.argsort(descending=True)
-        order = order[keys[order] > dropped[labels[order]]]
+        above = keys[order] > dropped[labels[order]]
+        order = torch.cat([order[above], order[~above][: max(0, capacity - int(above.sum()))]])
         members = {label: order[labels[order] == label].tolist() for label in set(labels[order].tolist())}
-        largest_first = [(-len(rows_of), label) for label, rows_of in members.items()]
+        largest_first = [(-len(mine), label) for label, mine in members.items()]
         heapq.heapify(largest_first)
         for _ in range(len(order) - capacity):
             _, label = largest_first[0]
             dropped[label] = keys[members[label].pop()]
             heapq.heapreplace(largest_first, (-len(members[label]), label))
-        kept = torch.tensor(sorted(row for rows_of in members.values() for row in rows_of), dtype=torch.int64)
+        kept = torch.tensor([row for mine in members.values() for row in mine], dtype=torch.int64)
         return kept[keys[kept].argsort(descending=True)]
 
     def set_extra_state(self, state: Tensor) -> None:
