@@ -116,8 +116,8 @@ class Runs:
 def test_a_pickle_cannot_run_anything(tmp_path, protocol):
     marker = tmp_path / "ran"
     content = pickle.dumps({"data": Runs(marker)}, protocol=protocol)
-    with pytest.raises(ValueError, match=r"it asks for (posix|nt)\.mkdir"):
-        read_pickle("file", io.BytesIO(content))
+    with pytest.raises(ValueError, match=r"it asks for (posix|nt)\.mkdir|operation .* no use for"):
+        read_pickle("file", content)
     assert not marker.exists()
     pickle.loads(content)  # noqa: S301 - to show that the attack is real
     assert marker.exists()
@@ -128,7 +128,7 @@ def test_other_names_are_refused_wherever_they_stand(name):
     module, _, function = name.rpartition(".")
     content = b"\x80\x02c" + f"{module}\n{function}\n".encode() + b"(U\x03ls tR."
     with pytest.raises(ValueError, match=f"it asks for {name}"):
-        read_pickle("file", io.BytesIO(content))
+        read_pickle("file", content)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_other_names_are_refused_wherever_they_stand(name):
 )
 def test_a_broken_pickle_is_a_clear_error(content):
     with pytest.raises(ValueError, match="train is damaged"):
-        read_pickle("train", io.BytesIO(content))
+        read_pickle("train", content)
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,14 @@ def test_a_broken_pickle_is_a_clear_error(content):
 )
 def test_arrays_of_anything_but_bytes_are_refused(array):
     with pytest.raises(ValueError, match="not of bytes"):
-        read_pickle("file", io.BytesIO(as_python2(pickle.dumps(array, protocol=3))))
+        read_pickle("file", as_python2(pickle.dumps(array, protocol=3)))
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_arrays_of_bytes_keep_rows_and_columns(order):
     array = np.asarray(np.arange(6, dtype=np.uint8).reshape(2, 3), order=order)
     for content in (pickle.dumps(array, protocol=3), as_python2(pickle.dumps(array, protocol=3))):
-        assert read_pickle("file", io.BytesIO(content)).values.tolist() == [[0, 1, 2], [3, 4, 5]]
+        assert read_pickle("file", content).values.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 X, Y = np.zeros((2, 3072), np.uint8), np.zeros(2, np.int64)

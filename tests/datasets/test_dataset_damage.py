@@ -66,11 +66,10 @@ def test_a_damaged_gzip_file_is_refused(tmp_path, spoil):
         read_idx(path)
 
 
-def test_a_file_that_swells_past_the_limit_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(_files, "LIMIT", 2**20)
+def test_a_file_that_swells_past_the_limit_is_refused(tmp_path):
     path = write(tmp_path / "bomb.gz", b"\0" * (2**20 + 1))
     with pytest.raises(ValueError, match="more than 1048576 bytes"):
-        read_idx(path)
+        _files.read_bytes(path, 2**20)
 
 
 HEADER = "a,b,c,d,e,f,class\n"

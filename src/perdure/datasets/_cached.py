@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,8 +19,7 @@ def cached(name: str, files: tuple[Path, ...], decode: Callable[[], tuple[Pair, 
     A cache that cannot be written, or that holds something unreadable, costs time and nothing else.
     """
     path = cache_dir() / "decoded" / f"{name}-{_digest(files)}.npz"
-    unreadable = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
-    with suppress(*unreadable), path.open("rb") as file, np.load(file) as kept:
+    with suppress(Exception), path.open("rb") as file, np.load(file) as kept:
         return (kept["train_x"], kept["train_y"]), (kept["test_x"], kept["test_y"])
     (train_x, train_y), (test_x, test_y) = pairs = decode()
     with suppress(OSError), written_beside(path) as beside:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import secrets
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,22 +20,40 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "perdure"
 
 
-def damaged(path: Path | str, why: object) -> ValueError:
+class DamagedError(ValueError):
+    """A file that is not what it should be."""
+
+
+def damaged(path: Path | str, why: object) -> DamagedError:
     """The one error for files that are not what they should be."""
-    return ValueError(f"{path} is damaged ({why}): delete it and load again, or put the original file there")
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(str(why).split())[:200])
+    return DamagedError(f"{path} is damaged ({shown}): delete it and load again, or put the original file there")
 
 
-def read_bytes(path: Path) -> bytearray:
+@contextmanager
+def reading(path: Path | str) -> Iterator[None]:
+    """Turn whatever a reader raises into the one error; readers of damaged content raise anything.
+
+    What the system says of the file, such as that it may not be read, stays as it is.
+    """
+    try:
+        yield
+    except DamagedError:
+        raise
+    except Exception as fault:
+        if isinstance(fault, OSError) and fault.errno:
+            raise
+        raise damaged(path, str(fault) or type(fault).__name__) from fault
+
+
+def read_bytes(path: Path, limit: int = LIMIT) -> bytearray:
     """The content of a file, decompressed if named ``.gz``; ``ValueError`` where truncated, corrupt or too large."""
     data = bytearray()
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            while chunk := file.read(2**20):
-                data += chunk
-                if len(data) > LIMIT:
-                    raise damaged(path, f"more than {LIMIT} bytes")
-    except (EOFError, gzip.BadGzipFile, zlib.error) as fault:
-        raise damaged(path, fault) from fault
+    with reading(path), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        while chunk := file.read(2**20):
+            data += chunk
+            if len(data) > limit:
+                raise damaged(path, f"more than {limit} bytes")
     return data
 
 

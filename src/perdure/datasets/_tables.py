@@ -9,6 +9,9 @@ import numpy as np
 from perdure.datasets._files import damaged, read_bytes
 from perdure.datasets._info import Array, DatasetInfo, Pair
 
+LIMIT = 16 * 2**20  # bytes of a table: five times the largest
+LARGEST = float(np.finfo(np.float32).max)
+
 
 def read_csv(_: DatasetInfo, files: tuple[Path, ...]) -> tuple[Pair, None]:
     """A table with a header line whose last column is the class."""
@@ -24,14 +27,14 @@ def read_columns(_: DatasetInfo, files: tuple[Path, ...]) -> tuple[Pair, None]:
 
 
 def _numbers(path: Path, *, delimiter: str | None = None, header_lines: int = 0) -> Array:
-    data = read_bytes(path)
+    data = read_bytes(path, LIMIT)
     try:
-        lines = data.decode("ascii").splitlines()[header_lines:]
-        table = np.loadtxt(lines, delimiter=delimiter, ndmin=2) if lines else np.empty((0, 0))
+        lines = [line for line in data.decode("ascii").splitlines()[header_lines:] if line.strip()]
+        table = np.loadtxt(lines, delimiter=delimiter, comments=None, ndmin=2) if lines else np.empty((0, 0))
     except ValueError as fault:
         raise damaged(path, f"not a table of numbers: {fault}") from fault
-    if not (table.size and np.isfinite(table).all()):
-        raise damaged(path, "no rows, or missing values")
+    if not (table.size and (np.abs(table) <= LARGEST).all()):
+        raise damaged(path, "no rows, missing values or numbers beyond float32")
     return table
 
 
