@@ -40,11 +40,11 @@ def check_alike(states: Sequence[State]) -> None:
     """Raise ``ValueError`` unless all states hold buffers of the same names, shapes and types, and sensible counts."""
     first = _kinds(states[0])
     for rank, state in enumerate(states):
-        read_counts(state.get(COUNTS), capacity_of(state))
         kinds = _kinds(state)
         for name in sorted(first.keys() | kinds.keys()):
             if first.get(name) != kinds.get(name):
                 raise ValueError(f"{name} is {first.get(name)} on rank 0, {kinds.get(name)} on rank {rank}")
+        read_counts(state.get(COUNTS), capacity_of(state))
 
 
 def _kinds(state: State) -> dict[str, str]:
