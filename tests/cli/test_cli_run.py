@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 
 import perdure
 from perdure import Record
+from perdure._interrupts import Interrupted
 from perdure._random import addressed_default
 from perdure.datasets import load
 from perdure.nn import Normalize, mlp
@@ -20,9 +22,12 @@ def test_a_run_folder_is_complete(cli, tmp_path):
     code, out, err = cli("run --data digits --method finetune,er --memory 100 --seeds 2 --eval-every 0 --out runs/a")
     assert code == 0
     folder = tmp_path / "runs" / "a"
-    assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()) == [
+    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    assert sum(name.endswith("manifest.json") for name in files) == 4  # of the last checkpoint of each
+    assert [name for name in files if not name.startswith("checkpoints/")] == [
         "config.yaml",
         "environment.json",
+        "lock",
         "records/er-seed0.json",
         "records/er-seed1.json",
         "records/finetune-seed0.json",
@@ -185,7 +190,7 @@ def test_an_interrupt_keeps_what_is_complete(cli, quick, tmp_path, monkeypatch):
     def interrupted(*args, **kwargs):
         calls.append(1)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            raise Interrupted(signal.SIGINT)
         return run(*args, **kwargs)
 
     monkeypatch.setattr(perdure, "run", interrupted)
@@ -194,7 +199,7 @@ def test_an_interrupt_keeps_what_is_complete(cli, quick, tmp_path, monkeypatch):
     assert json.loads(out)["interrupted"]
     assert sorted(p.stem for p in (tmp_path / "a" / "records").iterdir()) == ["er-seed0", "finetune-seed0"]
     assert (tmp_path / "a" / "report.html").exists()
-    assert "what was complete is kept" in err
+    assert err.splitlines()[-3:-1] == ["interrupted; what was complete is kept", "to go on: perdure resume a"]
 
 
 MODULE = """

@@ -3,4 +3,4 @@
 DONE = 0
 FAILED = 1
 BAD_INPUT = 2
-INTERRUPTED = 130
+SIGNALLED = 128  # and the number of the signal: 130 for Ctrl-C, 143 for SIGTERM

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import ArgumentParser
 
 from perdure.cli._flags import expected, parse_flags, parse_mapping, run_parser
 from perdure.cli._options import FIELDS, KINDS, Options, flag
+from perdure.cli._plain import read_yaml
 from perdure.cli._words import hint
 
 SGD_RATE = 0.05
+MOST_SEEDS = 10_000
+MOST_SHOWN = 80
 MUST = {
     "data": "name a data set (perdure data lists them) or a file",
     "method": "name one or several (perdure methods lists them)",
@@ -38,34 +43,40 @@ def parse_run(arguments: Sequence[str]) -> tuple[Options, Output]:
     parser = run_parser()
     given = parse_flags(parser, arguments)
     if given.config is not None:
-        found = read_config(Path(given.config))
-        try:
-            parser.set_defaults(parse_mapping(parser, found))
-        except ValueError as error:
-            raise ValueError(f"{given.config}: {error}") from error
+        path = Path(given.config)
+        _set_defaults(parser, read_config(path), path)
         given = parse_flags(parser, arguments)
     options = _resolve({name: given[name] for name in FIELDS})
     if given.print_config:
         print(dump(options), end="")
         raise SystemExit(0)
-    for name, what in MUST.items():
-        if not getattr(options, name):
-            raise ValueError(f"{flag(name)} is missing: {what}")
+    _check_complete(options)
     return options, Output(given.out, given.json, given.quiet)
+
+
+def resolve_config(found: Mapping[str, Any], path: Path) -> Options:
+    """The options that ``read_config`` found in ``path``."""
+    parser = run_parser()
+    _set_defaults(parser, found, path)
+    given = parse_flags(parser, [])
+    try:
+        options = _resolve({name: given[name] for name in FIELDS})
+        _check_complete(options)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return options
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file, its keys checked."""
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML: {error}") from error
+    found = read_yaml(path)
     if not isinstance(found, dict):
         raise ValueError(f"{path} holds {type(found).__name__}: give lines such as 'epochs: 5'")
     for key in found:
         if key not in FIELDS:
+            shown = str(key)[:MOST_SHOWN]
             raise ValueError(
-                f"{path}: unknown option {key!r}: {hint(str(key), FIELDS)}see perdure run --help (with _ for -)"
+                f"{path}: unknown option {shown!r}: {hint(shown, FIELDS)}see perdure run --help (with _ for -)"
             )
     return found
 
@@ -76,23 +87,46 @@ def dump(options: Options) -> str:
     return text
 
 
+def _set_defaults(parser: ArgumentParser, found: Mapping[str, Any], path: Path) -> None:
+    try:
+        parser.set_defaults(parse_mapping(parser, found))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _check_complete(options: Options) -> None:
+    for name, what in MUST.items():
+        if not getattr(options, name):
+            raise ValueError(f"{flag(name)} is missing: {what}")
+
+
 def _resolve(given: dict[str, Any]) -> Options:
     """Plain numbers, lists as lists, and defaults that depend on others filled in."""
     for name, value in given.items():
         if FIELDS[name].metadata["kind"] in KINDS and value is not None:
             given[name] = int(value) if isinstance(value, int) else float(value)
+            if not math.isfinite(given[name]):
+                raise ValueError(f"{flag(name)} {value}: {expected(name)}")
     order, seeds = given["order"], given["seeds"]
     given["method"] = list(dict.fromkeys(map(str, _entries(given["method"]))))
     for name in ("features", "augment"):
         given[name] = None if given[name] is None else list(map(str, _entries(given[name])))
     given["order"] = order if order in ("natural", "shuffled") else _entries(order)
-    given["seeds"] = list(range(seeds)) if isinstance(seeds, int) else _entries(seeds)
+    given["seeds"] = _seeds(seeds)
     if given["lr"] is None and given["optimizer"].lower() == "sgd":
         given["lr"] = SGD_RATE
-    found = given["seeds"]
-    if not found or any(not isinstance(seed, int) or seed < 0 for seed in found) or len(set(found)) < len(found):
-        raise ValueError(f"--seeds {seeds}: {expected('seeds')}, none negative and none twice")
     return Options(**given)
+
+
+def _seeds(value: Any) -> list[int]:
+    """Which seeds, from how many or from a list."""
+    most = isinstance(value, int) and value > MOST_SEEDS
+    found = list(range(value)) if isinstance(value, int) and not most else _entries(value)
+    good = all(type(seed) is int and 0 <= seed < 2**63 for seed in found) and len(set(found)) == len(found)
+    if most or not found or not good:
+        shown = str(value)[:MOST_SHOWN]
+        raise ValueError(f"--seeds {shown}: {expected('seeds')}, none negative, none twice, {MOST_SEEDS:,} at most")
+    return found
 
 
 def _entries(value: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,68 +11,140 @@ import torch
 from torch import nn
 
 import perdure
-from perdure import MethodInfo, Record
+from perdure import CheckpointError, Checkpoints, MethodInfo, Record
+from perdure._gate import BadBatch
+from perdure._interrupts import Interrupted
 from perdure.cli._errors import one_line
+from perdure.cli._folder import checkpoints_path, record_path
 from perdure.cli._learners import Learners
 from perdure.cli._options import Options
 from perdure.cli._progress import Progress
 from perdure.cli._stream import Streams
 from perdure.streams import Stream
 
+Records = dict[tuple[str, int], Record]  # by method and seed
+
+
+class Stopped(Exception):
+    """Nothing can be saved any more, so that nothing more is to be learnt."""
+
 
 class Execution:
-    """What came of a run: ``records``, ``failures`` in words, and whether it was ``interrupted``."""
+    """Learns what is not in ``records`` yet, in the run ``folder``.
 
-    def __init__(
-        self, options: Options, streams: Streams, learners: Learners, folder: Path, progress: Progress, *, debug: bool
-    ) -> None:
-        self._options, self._streams, self._learners = options, streams, learners
-        self._folder, self._progress, self._debug = folder, progress, debug
-        self._methods = list(learners.methods)
+    Afterwards they hold what is complete, ``failures`` say in words what is not; ``interrupt`` and ``stopped`` say what
+    ended it all before its time, and ``at_once`` that somebody does not want to wait any longer.
+    """
+
+    def __init__(self, options: Options, folder: Path, records: Records, progress: Progress, *, debug: bool) -> None:
+        self._options, self._folder, self._progress, self._debug = options, folder, progress, debug
         self._notes = describe(options)
-        self.records: list[Record] = []
+        self._found = records
+        self._failed: set[str] = set()
         self.failures: list[str] = []
-        self.interrupted = False
+        self.interrupt: KeyboardInterrupt | None = None
+        self.at_once = False
+        self.stopped = ""
 
-    def run(self, first: Stream) -> None:
-        """Go seed by seed, so that what an interrupt leaves is paired. ``first`` is the stream of the first seed."""
+    @property
+    def records(self) -> list[Record]:
+        """Seed by seed, in the order of the options."""
+        keys = [(name, seed) for seed in self._options.seeds for name in self._options.method]
+        return [self._found[key] for key in keys if key in self._found]
+
+    def missing(self, seed: int) -> list[str]:
+        """The methods that have not learnt the stream of this seed, but for those that failed on another."""
+        return [name for name in self._options.method if (name, seed) not in self._found and name not in self._failed]
+
+    def run(self, streams: Streams, learners: Learners, made: Mapping[int, Stream]) -> None:
+        """Go seed by seed, so that what an interrupt leaves is paired; ``made``: streams that are there already.
+
+        Raises ``ValueError`` where checkpoints are of another run than this, or of other data.
+        """
         try:
             for seed in self._options.seeds:
+                if not self.missing(seed):
+                    continue
                 try:
-                    stream = first if seed == self._options.seeds[0] else self._streams.make(seed)
-                    inputs = self._learners.inputs(stream)
+                    stream = made[seed] if seed in made else streams.make(seed)
+                    inputs = learners.inputs(stream)
                 except Exception as error:  # noqa: BLE001 the other seeds go on
                     self._fail(f"seed {seed}", error)
                     continue
-                self._run_methods(stream, inputs, seed)
-        except KeyboardInterrupt:
-            self.interrupted = True
+                for info in learners.methods:
+                    if info.name in self.missing(seed):
+                        self._run_method(learners, info, stream, inputs, seed)
+        except KeyboardInterrupt as interrupt:
+            self.interrupt = interrupt
+        except Stopped as stop:
+            self.stopped = str(stop)
 
-    def _run_methods(self, stream: Stream, inputs: nn.Module, seed: int) -> None:
-        for info in list(self._methods):
-            try:
-                record = self._run_method(info, stream, inputs, seed)
-                record.write(self._folder / "records" / f"{info.name}-seed{seed}.json")
-            except Exception as error:  # noqa: BLE001 the other methods go on
-                self._fail(f"{info.name}, seed {seed}", error)
-                self._methods.remove(info)
-                continue
-            self.records.append(record)
-            self._progress.end(record)
+    def _run_method(self, learners: Learners, info: MethodInfo, stream: Stream, inputs: nn.Module, seed: int) -> None:
+        checkpoints = self._checkpoints(info.name, seed)
+        going_on = any(checkpoints.folder.glob("*/manifest.json"))
+        try:
+            record = self._learn(learners.make(info, stream, inputs, seed), info.name, stream, seed, checkpoints)
+        except CheckpointError as error:
+            raise Stopped(one_line(error)) from error
+        except Exception as error:
+            if going_on and isinstance(error, ValueError) and not isinstance(error, BadBatch):
+                raise
+            self._fail(f"{info.name}, seed {seed}", error)
+            self._failed.add(info.name)
+            return
+        self._keep(record, checkpoints)
 
-    def _run_method(self, info: MethodInfo, stream: Stream, inputs: nn.Module, seed: int) -> Record:
+    def _checkpoints(self, method: str, seed: int) -> Checkpoints:
         options = self._options
-        self._progress.begin(info.name, seed)
-        return perdure.run(
-            self._learners.make(info, stream, inputs, seed),
-            replace(stream, notes=(*stream.notes, *self._notes)),
-            epochs=options.epochs,
-            batch_size=options.batch_size,
-            seed=seed,
-            evaluate_every=options.eval_every,
-            evaluation_samples=options.eval_samples,
-            progress=self._progress.update,
+        return Checkpoints(
+            checkpoints_path(self._folder, method, seed),
+            every=options.checkpoint_every,
+            minutes=options.checkpoint_minutes or None,
+            keep=options.keep_checkpoints,
+            on_error="raise" if options.on_checkpoint_error == "stop" else "continue",
+            say=self._progress.warn,
         )
+
+    def _learn(
+        self, learner: perdure.ContinualLearner, name: str, stream: Stream, seed: int, checkpoints: Checkpoints
+    ) -> Record:
+        options = self._options
+        self._progress.begin(name, seed)
+        try:
+            return perdure.run(
+                learner,
+                replace(stream, notes=(*stream.notes, *self._notes)),
+                epochs=options.epochs,
+                batch_size=options.batch_size,
+                seed=seed,
+                evaluate_every=options.eval_every,
+                evaluation_samples=options.eval_samples,
+                progress=self._progress.update,
+                checkpoints=checkpoints,
+                on_bad_batch=options.on_bad_batch,
+                on_divergence=options.on_divergence,
+                rollback_factor=options.rollback_factor,
+                max_rollbacks=options.max_rollbacks,
+                say=self._progress.say,
+            )
+        except Interrupted:
+            raise
+        except KeyboardInterrupt:  # the second one
+            self.at_once = True
+            raise
+
+    def _keep(self, record: Record, checkpoints: Checkpoints) -> None:
+        """Write the record; of the checkpoints only the last stays."""
+        self._found[record.method, record.seed] = record
+        path = record_path(self._folder, record.method, record.seed)
+        try:
+            checkpoints.finish()
+            record.write(path)
+        except OSError as error:
+            if self._options.on_checkpoint_error == "stop":
+                raise Stopped(f"cannot write {path}: {error.strerror or error}") from error
+            self._fail(f"{record.method}, seed {record.seed}: writing", error)
+        self._progress.end(record)
 
     def _fail(self, what: str, error: Exception) -> None:
         if self._debug:

@@ -24,11 +24,15 @@ examples:
   perdure run --data photos/ --image-size 32 --model slim_resnet18 --method der_pp --option alpha=0.2
   perdure run --data digits --model nets:Small --model-option width=64 --head fc --method er
   perdure run --config runs/sales/config.yaml --lr 0.01
+  perdure run --data events.parquet --by time --method er --checkpoint-every 1000 --on-bad-batch skip --out runs/long
+  perdure resume runs/long     (after Ctrl-C, a power cut, kill -9)
 
-A run folder holds config.yaml (feed it to --config), environment.json, records/, scores.json and report.html.
+A run folder holds config.yaml (feed it to --config), environment.json, records/, checkpoints/, scores.json and
+report.html; lock keeps a second process out of it.
 The configuration may name code to be imported (--model, --optimizer, --scheduler): use only files you trust.
 
-exit codes: 0 done, 1 a method failed while running, 2 bad input or usage, 130 interrupted (what is complete is kept)"""
+exit codes: 0 done, 1 a method failed while running or nothing can be saved, 2 bad input or usage, 130 interrupted
+(Ctrl-C), 143 terminated (SIGTERM); what is complete is kept, and perdure resume goes on"""
 
 
 def run_parser() -> ArgumentParser:
@@ -71,6 +75,8 @@ def parse_mapping(parser: ArgumentParser, found: Mapping[str, Any]) -> dict[str,
     for name, value in found.items():
         if FIELDS[name].metadata["kind"] == PAIRS and not isinstance(value, dict):
             raise ValueError(f"{name}: {value!r}: expected a mapping, such as {{alpha: 0.2}}")
+        if value is None and default(name) is not None:
+            raise ValueError(f"{name}: {value!r}: {expected(name)}")
     try:
         values: dict[str, Any] = parser.parse_object(dict(found)).as_dict()
     except ArgumentError as error:

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from perdure._files import write_file
+
 RUNS = "runs"
 MOST_METHODS_IN_NAME = 3
 
@@ -42,16 +44,24 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file beside, then rename it into place."""
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+def record_path(folder: Path, method: str, seed: int) -> Path:
+    """Where the record of a method and seed is."""
+    return folder / "records" / f"{method}-seed{seed}.json"
+
+
+def checkpoints_path(folder: Path, method: str, seed: int) -> Path:
+    """Where the checkpoints of a method and seed are."""
+    return folder / "checkpoints" / f"{method}-seed{seed}"
+
+
+def holds_results(folder: Path) -> bool:
+    """Whether there is a record or a checkpoint."""
+    return any(folder.glob("records/*.json")) or any(folder.glob("checkpoints/*/*/manifest.json"))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write an object as JSON."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    write_file(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def environment() -> dict[str, Any]:

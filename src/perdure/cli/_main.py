@@ -8,12 +8,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from perdure.cli._codes import BAD_INPUT, DONE, FAILED, INTERRUPTED
+from perdure.cli._codes import BAD_INPUT, DONE, FAILED
 from perdure.cli._errors import debugging, one_line
+from perdure.cli._signals import exit_code
 from perdure.cli._words import hint
 
 COMMANDS = {
     "run": "learn a stream of data with one or several methods, and report what was kept",
+    "resume": "go on with a run that was interrupted or killed",
     "methods": "list the methods",
     "data": "list the data sets known by name",
     "report": "build the page of one or several runs again",
@@ -35,10 +37,11 @@ options:
 examples:
   perdure run --data digits --method finetune,er --memory 200
   perdure run --data sales.csv --target bought --by time --method er --out runs/sales
+  perdure resume runs/sales
   perdure compare runs/digits runs/digits-more-memory
   perdure methods --json
 
-exit codes: 0 done, 1 something failed while running, 2 bad input or usage, 130 interrupted"""
+exit codes: 0 done, 1 something failed while running, 2 bad input or usage, 130 interrupted, 143 terminated"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,9 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as with "| head"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("perdure: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return exit_code(interrupt)
     except (ValueError, OSError, ImportError) as error:
         return _tell(error, one_line(error), BAD_INPUT, debug=debugging(arguments))
     except Exception as error:  # noqa: BLE001 a defect of ours is told in one line too

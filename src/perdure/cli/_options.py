@@ -12,7 +12,8 @@ KINDS = {  # restricted types of jsonargparse.typing, and what an error message 
     "PositiveInt": "a whole number of at least 1",
     "NonNegativeInt": "a whole number of at least 0",
     "PositiveFloat": "a number above 0",
-    "OpenUnitInterval": "a share between 0 and 1, such as 0.2",
+    "NonNegativeFloat": "a number of at least 0",
+    "OpenUnitInterval": "a number between 0 and 1, such as 0.2",
     "ClosedUnitInterval": "a number from 0 to 1",
 }
 LIST, PAIRS = "list", "pairs"  # in YAML a list and a mapping; as flags A,B,... and NAME=VALUE
@@ -34,7 +35,7 @@ def _option(group: str, text: str, default: Any = None, metavar: str = "NAME", k
 
 @dataclass(frozen=True)
 class Options:
-    """What decides the numbers of a run: equal options give equal records."""
+    """What a run is asked for: equal options give equal records, however often it was interrupted."""
 
     data: str = _option(
         "data",
@@ -181,6 +182,49 @@ class Options:
         1000,
         "N",
         "PositiveInt",
+    )
+
+    checkpoint_every: int | None = _option(
+        "survival",
+        "save everything every N updates, to go on from there (see perdure resume)",
+        None,
+        "N",
+        "PositiveInt",
+    )
+    checkpoint_minutes: float = _option(
+        "survival", "save everything every M minutes; 0: not by time; default: 1", 1.0, "M", "NonNegativeFloat"
+    )
+    keep_checkpoints: int = _option(
+        "survival", "how many to keep while a method learns; afterwards the last one stays", 3, "K", "PositiveInt"
+    )
+    on_checkpoint_error: Literal["stop", "continue"] = _option(
+        "survival",
+        "when nothing can be saved, as on a full disk: stop, or continue without",
+        "stop",
+        "stop|continue",
+        form="stop or continue",
+    )
+    on_bad_batch: Literal["raise", "skip"] = _option(
+        "survival",
+        "a batch that cannot be learnt (NaN, unknown labels): raise ends the method, skip leaves the batch out and "
+        "counts it",
+        "raise",
+        "raise|skip",
+        form="raise or skip",
+    )
+    on_divergence: Literal["raise", "rollback"] = _option(
+        "survival",
+        "a loss or gradient that is not finite: raise ends the method, rollback returns to the last checkpoint with a "
+        "lower learning rate",
+        "raise",
+        "raise|rollback",
+        form="raise or rollback",
+    )
+    rollback_factor: float = _option(
+        "survival", "what a rollback multiplies the learning rate by", 0.5, "FACTOR", "OpenUnitInterval"
+    )
+    max_rollbacks: int = _option(
+        "survival", "rollbacks of one method and seed before it ends after all", 3, "N", "NonNegativeInt"
     )
 
 

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from perdure import metrics
+from perdure.cli._words import printable
 from perdure.report._words import show
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Progress:
 
     def warn(self, text: str) -> None:
         """A line that is shown even where progress is not."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, soft_wrap=True)
 
     def begin(self, method: str, seed: int) -> None:
         """A method starts on a seed."""

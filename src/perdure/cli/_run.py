@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perdure.cli._codes import DONE, FAILED, INTERRUPTED
 from perdure.cli._config import Output, dump, parse_run
 from perdure.cli._errors import debugging
 from perdure.cli._options import Options
+from perdure.cli._signals import terminable
 
 if TYPE_CHECKING:
-    from perdure.cli._execution import Execution
     from perdure.cli._progress import Progress
 
 
@@ -22,19 +21,20 @@ def main(arguments: Sequence[str]) -> int:
     options, output = parse_run(arguments)
     from perdure.cli._progress import Progress
 
-    with Progress(
-        len(options.method) * len(options.seeds), max(map(len, options.method)), quiet=output.quiet
-    ) as progress:
-        folder, execution = _execute(options, output, progress, debug=debugging(arguments))
-    return _finish(folder, execution, output, progress)
+    num_runs = len(options.method) * len(options.seeds)
+    progress = Progress(num_runs, max(map(len, options.method)), quiet=output.quiet)
+    with terminable():
+        return _run(options, output, progress, debug=debugging(arguments))
 
 
-def _execute(options: Options, output: Output, progress: Progress, *, debug: bool) -> tuple[Path, Execution]:
+def _run(options: Options, output: Output, progress: Progress, *, debug: bool) -> int:
     """Check everything, then make the folder, then learn."""
     import torch
 
+    from perdure.checkpoint import FolderLock
     from perdure.cli._execution import Execution
-    from perdure.cli._folder import create_folder, environment, remove_folder, write_json, write_text
+    from perdure.cli._finish import finish
+    from perdure.cli._folder import create_folder, environment
     from perdure.cli._learners import Learners
     from perdure.cli._stream import Streams
 
@@ -42,43 +42,27 @@ def _execute(options: Options, output: Output, progress: Progress, *, debug: boo
         torch.set_num_threads(options.threads)
     streams = Streams(options, progress.say)
     learners = Learners(options, streams.setting)
-    first = streams.make(options.seeds[0])
-    learners.check(first, options.seeds[0])
+    seed = options.seeds[0]
+    first = streams.make(seed)
+    learners.check(first, seed)
     config, machine = dump(replace(options, setting=streams.setting)), environment()
     folder = create_folder(output.out, options.data, streams.setting, options.method)
+    execution = Execution(options, folder, {}, progress, debug=debug)
+    with FolderLock(folder, progress.warn):
+        _write_head(folder, config, machine)
+        with progress:
+            execution.run(streams, learners, {seed: first})
+        return finish(folder, options, execution, progress, as_json=output.json, new=True)
+
+
+def _write_head(folder: Path, config: str, machine: dict[str, object]) -> None:
+    """What ``perdure resume`` needs, or no folder."""
+    from perdure._files import write_file
+    from perdure.cli._folder import remove_folder, write_json
+
     try:
-        write_text(folder / "config.yaml", config)
+        write_file(folder / "config.yaml", config)
         write_json(folder / "environment.json", machine)
     except BaseException:
         remove_folder(folder)
         raise
-    execution = Execution(options, streams, learners, folder, progress, debug=debug)
-    execution.run(first)
-    return folder, execution
-
-
-def _finish(folder: Path, execution: Execution, output: Output, progress: Progress) -> int:
-    """Scores and page of what is complete, and the exit code."""
-    from perdure import report
-    from perdure.cli._folder import remove_folder, write_json
-    from perdure.cli._scores import common_notes, named_upper_bounds, scores
-    from perdure.cli._show import show_json, show_table
-
-    records, failures = execution.records, execution.failures
-    if records:
-        bounds = named_upper_bounds({record.method: record.method for record in records})
-        comparison = report.compare(records, bounds)
-        result = {"run": str(folder), **scores(comparison, failures, interrupted=execution.interrupted)}
-        write_json(folder / "scores.json", result)
-        page = report.write(records, folder / "report.html", upper_bounds=bounds, notes=common_notes(records))
-        show_json(result) if output.json else show_table(report.table(comparison))
-        progress.say(f"page: {page}")
-    else:
-        remove_folder(folder)
-        progress.warn("nothing was completed, nothing is kept")
-    if failures:
-        progress.warn(f"{len(failures)} failed: see above (--debug shows where)")
-    if execution.interrupted:
-        progress.warn("interrupted: what was complete is kept" if records else "interrupted")
-        return INTERRUPTED
-    return FAILED if failures else DONE

@@ -24,6 +24,9 @@ def scores(comparison: Comparison, failures: Sequence[str] = (), *, interrupted:
             method.name: {
                 "upper_bound": method.upper_bound,
                 "seeds": [record.seed for record in method.records],
+                "weights_sha256": [record.weights_sha256 for record in method.records],
+                "skipped": [record.num_skipped for record in method.records],
+                "rollbacks": [record.num_rollbacks for record in method.records],
                 **{
                     name: {**_interval(number), "values": [_number(v) for v in method.values(name).values()]}
                     for name, number in method.numbers.items()

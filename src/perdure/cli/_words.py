@@ -1,7 +1,8 @@
-"""The nearest name to what somebody wrote."""
+"""What people wrote: the nearest known name, and no control over the terminal."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -14,3 +15,12 @@ def hint(name: str, known: Iterable[str]) -> str:
     """
     near = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"did you mean {near[0]}? " if near else ""
+
+
+def printable(text: str) -> str:
+    """Without characters that steer a terminal or cannot be written.
+
+    >>> printable("a\x1b[2Jb")
+    'a�[2Jb'
+    """
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", "\ufffd", text)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perdure.report import _story
+from perdure._files import write_file
+from perdure.report import _incidents, _story
 from perdure.report._compare import Comparison, compare
 from perdure.report._numbers import NUMBERS
 from perdure.report._table import differs
@@ -50,9 +51,7 @@ def write(
         raise FileNotFoundError(f"no folder {path.parent}: make it first, or choose another path")
     comparison = compare(records, upper_bounds)
     page = _render(comparison, title or f"Learning {comparison.data}, {comparison.setting}", notes)
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text(page, encoding="utf-8", errors="replace")
-    beside.replace(path)
+    write_file(path, page.encode(errors="replace"))
     return path
 
 
@@ -75,12 +74,14 @@ def _render(comparison: Comparison, title: str, notes: Sequence[str]) -> str:
     style, script = (Markup(loader.get_source(environment, name)[0].strip()) for name in ("style.css", "page.js"))
     return environment.get_template("page.html.j2").render(
         title=title,
-        notes=notes,
+        notes=[*notes, *filter(None, [_incidents.rollback_note(comparison)])],
         comparison=comparison,
         numbers=NUMBERS,
         columns=TABLE,
         differs=lambda name: differs(comparison, name),
         story=_story,
+        incidents=_incidents,
+        troubles=_incidents.incidents(comparison),
         style=style,
         script=script,
         script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),

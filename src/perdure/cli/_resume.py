@@ -1,0 +1,108 @@
+"""``perdure resume``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perdure.cli._config import read_config, resolve_config
+from perdure.cli._errors import debugging
+from perdure.cli._options import Options
+from perdure.cli._parser import make_parser, parse
+from perdure.cli._plain import refuse_odd_files
+from perdure.cli._signals import terminable
+from perdure.cli._trust import refuse_named_code
+
+if TYPE_CHECKING:
+    from perdure.cli._execution import Execution
+    from perdure.cli._progress import Progress
+
+CONFIG = "config.yaml"
+EPILOG = """\
+What is complete is kept. The method and seed that was interrupted goes on from its newest undamaged checkpoint, then
+the rest is learnt; every number but the seconds is that of a run left alone. A configuration that names code to be
+imported is refused unless you name the same: a run folder may come from anybody.
+
+examples:
+  perdure run --data mnist --method er,der_pp --checkpoint-every 500 --out runs/mnist     (is killed)
+  perdure resume runs/mnist
+  perdure resume runs/own --allow-import nets:Small
+
+exit codes: as those of perdure run"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Go on with a run."""
+    about = "Go on with a run that was interrupted or killed; print the scores of one that is complete."
+    parser = make_parser("resume", "RUN [--json] [--quiet] [--allow-import NAME...]", about, EPILOG)
+    parser.add_argument("run", metavar="RUN", help="folder of a run")
+    parser.add_argument("--json", action="store_true", help="print the scores as one JSON object")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only results and errors")
+    parser.add_argument(
+        "--allow-import", metavar="NAME", action="append", default=[], help="code that the run may use; may be repeated"
+    )
+    given = parse(parser, arguments)
+    folder = Path(given.run)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder: name the folder of a run")
+    if not os.path.lexists(folder / CONFIG):
+        raise ValueError(f"{folder} is not the folder of a run: there is no {CONFIG}")
+    with terminable():
+        return _resume(folder, given.allow_import, quiet=given.quiet, as_json=given.json, debug=debugging(arguments))
+
+
+def _resume(folder: Path, allowed: Collection[str], *, quiet: bool, as_json: bool, debug: bool) -> int:
+    from perdure.checkpoint import FolderLock
+    from perdure.cli._execution import Execution
+    from perdure.cli._finish import finish
+    from perdure.cli._kept import kept_records
+    from perdure.cli._progress import Progress
+
+    told = Progress(0, 0, quiet=quiet)
+    with FolderLock(folder, told.warn):
+        refuse_odd_files(folder)
+        options = _options(folder / CONFIG, allowed)
+        records = kept_records(folder, options, told.warn)
+        missing = len(options.method) * len(options.seeds) - len(records)
+        progress = Progress(missing, max(map(len, options.method)), quiet=quiet)
+        execution = Execution(options, folder, records, progress, debug=debug)
+        if missing:
+            _go_on(folder, options, execution, progress)
+        else:
+            progress.say(f"{folder} is complete")
+        return finish(folder, options, execution, progress, as_json=as_json, new=False)
+
+
+def _options(path: Path, allowed: Collection[str]) -> Options:
+    """The configuration in a run folder, if it names nothing that is not allowed."""
+    import perdure
+
+    found = read_config(path)
+    refuse_named_code(found, allowed, str(path))
+    options = resolve_config(found, path)
+    for name in options.method:
+        perdure.get_method(name)  # known ones only: they become names of files
+    return options
+
+
+def _go_on(folder: Path, options: Options, execution: Execution, progress: Progress) -> None:
+    import torch
+
+    from perdure.cli._kept import tell_of_changes
+    from perdure.cli._learners import Learners
+    from perdure.cli._stream import Streams
+
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    tell_of_changes(folder, progress.warn)
+    streams = Streams(options, progress.say)
+    learners = Learners(options, streams.setting)
+    seed = next(seed for seed in options.seeds if execution.missing(seed))
+    first = streams.make(seed)
+    learners.check(first, seed)
+    for name in ("records", "checkpoints"):
+        (folder / name).mkdir(exist_ok=True)
+    with progress:
+        execution.run(streams, learners, {seed: first})
