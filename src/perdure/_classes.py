@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-
-MAX_CLASSES = 65_536
-
-
-def check_range(labels: Sequence[int], tasks: Sequence[int] = ()) -> None:
-    """Raise unless all can be class and task numbers: a wild one would make head and masks grow without bound."""
-    for what, numbers in (("labels", labels), ("tasks", tasks)):
-        if numbers and not 0 <= min(numbers) <= max(numbers) < MAX_CLASSES:
-            raise ValueError(
-                f"{what} {min(numbers)} to {max(numbers)} found: number them 0, 1, 2, ... below {MAX_CLASSES}"
-            )
 
 
 class Classes:
@@ -30,22 +19,27 @@ class Classes:
         self.device = device
         self._seen = np.zeros(capacity, dtype=bool)
         self._tasks = np.zeros((1, capacity), dtype=bool) if told else None
+        self._expected: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
         self._publish()
 
-    def missing(self, y: Tensor, task: Tensor | None) -> bool:
-        """Whether a label of ``y`` (in main memory) has not been admitted, to its task where tasks are told.
+    def expect(self, classes: Iterable[int]) -> None:
+        """Only these may come for now; any if there are none."""
+        wanted = list(classes)
+        self._expected = None if not wanted else self.mask(wanted).cpu().numpy()
 
-        Raises on labels and tasks out of range.
+    def known(self, y: Tensor, task: Tensor | None) -> bool:
+        """Whether every label of ``y`` (in main memory) is expected and has been admitted, to its task where tasks are
+        told.
         """
-        labels, tasks = y.numpy(), None if self._tasks is None or task is None else task.numpy()
-        known = labels.min() >= 0 and labels.max() < len(self._seen)
-        if tasks is None or self._tasks is None:
-            if known:
-                return not self._seen[labels].all()
-        elif known and tasks.min() >= 0 and tasks.max() < len(self._tasks):
-            return not self._tasks[tasks, labels].all()
-        check_range(labels.tolist(), () if tasks is None else tasks.tolist())
-        return True
+        labels = y.numpy()
+        if labels.min() < 0 or labels.max() >= len(self._seen):
+            return False
+        if self._expected is not None and not self._expected[labels].all():
+            return False
+        if self._tasks is None or task is None:
+            return bool(self._seen[labels].all())
+        tasks = task.numpy()
+        return bool(tasks.min() >= 0 and tasks.max() < len(self._tasks) and self._tasks[tasks, labels].all())
 
     def admit(self, classes: Iterable[int], task: int | None) -> list[int]:
         """Mark ``classes`` as seen (in ``task``); returns those that are new, in ascending order."""

@@ -12,15 +12,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from perdure._classes import Classes, check_range
+from perdure._admission import Trial, check_labels, check_rows, first_row, try_model
+from perdure._classes import Classes
 from perdure._composition import check_fits, check_optimizer, unique_draws, with_memories
 from perdure._forward import run_model
-from perdure._gate import check, check_finite
+from perdure._gate import check, check_finite, check_range
 from perdure._growth import options, put_back, replace_parameters, restart, restore
 from perdure._part import PHASES, Part
 from perdure._random import generator
 from perdure._rate import scale
-from perdure._records import Batch, Experience, Output, Step
+from perdure._records import Batch, Experience, Step
 from perdure.distributed import rank_and_world
 from perdure.functional.augmentation import Augment
 from perdure.memory import Memory
@@ -88,6 +89,7 @@ class Learner:
         self.scheduler = scheduler(self.optimizer) if scheduler else None
         self._initial_weights: dict[str, Tensor] | None = None
         self._classes: Classes | None = None
+        self._learns_from_one = True
         self._experience_mask: Tensor | None = None
         self._loaded = False
         self.example: Batch | None = None
@@ -101,7 +103,11 @@ class Learner:
     def observe(self, batch: Batch, *, first_pass: bool = True) -> Step:
         """Learn from ``batch``: one update. ``first_pass=False`` says that it was learnt from before.
 
-        Raises ``ValueError`` before anything is changed if the batch is malformed.
+        Raises ``BadBatch`` (a ``ValueError``; ``TypeError`` for what is no batch at all) before anything is changed if
+        the batch cannot be learnt: NaN, another shape or dtype than before, labels that the head or the experience has
+        no place for, a single example where batch normalization needs two. Should the model or a part raise anything
+        else, the weights, the optimizer and the memories are as before; classes may have been admitted, batch
+        statistics have moved.
         """
         step = self.forward(batch, first_pass=first_pass)
         torch.autograd.backward(step.loss)
@@ -216,7 +222,9 @@ class Learner:
         if self.num_begun and self.restart != "never":
             self._restart()
         if self._classes is None and experience.data is not None:
-            self._bind(next(iter(experience.data.batches(1))), experience.classes)
+            trial = try_model(self.model, first_row(next(iter(experience.data.batches(1))), self.device))
+            self.model.require(max(experience.classes, default=0))
+            self._bind(trial)
         if self._classes is not None:
             self._admit(experience.classes, experience.task)
         self.experience = experience
@@ -234,7 +242,8 @@ class Learner:
                     part.after_experience(self.experience, self.model)
         finally:
             self.model.train()
-        self.experience = self._experience_mask = None
+        self.experience = None
+        self._mask_experience()
         self._loaded = False
 
     def scale_learning_rate(self, factor: float) -> None:
@@ -305,7 +314,8 @@ class Learner:
         if state["example"] is not None:
             x, task = state["example"]["x"], state["example"]["task"]
             if self._classes is None:
-                self._bind(Batch(x, torch.zeros(1, dtype=torch.int64), task), ())
+                example = first_row(Batch(x, torch.zeros(1, dtype=torch.int64), task), self.device)
+                self._bind(try_model(self.model, example))
             self._grow(len(state["classes"]["seen"]))
             assert self._classes is not None
             self._classes.load_state_dict(state["classes"])
@@ -348,53 +358,43 @@ class Learner:
             part.seed, part.shard = seed, self.shard
 
     def _admit_batch(self, batch: Batch) -> Batch:
+        """Find what is wrong with ``batch``; then, and only then, admit its classes."""
         check(batch, self.example)
         y = batch.y.cpu()
         task = None if batch.task is None else batch.task.cpu()
-        if self._classes is None:
-            check_range(y.tolist(), () if task is None else task.tolist())
+        trial = None if self._classes is not None else try_model(self.model, first_row(batch, self.device))
+        known = self._classes is not None and self._classes.known(y, task)
+        if not known:
+            check_labels(y, task, self.experience, self.model)
+        if not (self._learns_from_one if trial is None else trial.learns_from_one):
+            check_rows(len(y), self.draws, self.joint)
+        if trial is not None:
             opened = () if self.experience is None else self.experience.classes
-            self._bind(batch, (*y.tolist(), *opened))
+            self.model.require(max(opened, default=0))
+            self._bind(trial)
             if self.experience is not None:
                 self._admit(opened, self.experience.task)
-        assert self._classes is not None
-        if self._classes.missing(y, task):
-            self.model.require(int(y.max()))
+        if not known:
             for t in [None] if task is None else sorted(set(task.tolist())):
                 self._admit(y.tolist() if t is None else y[task == t].tolist(), t)
         return batch.to(self.device)
 
-    def _bind(self, batch: Batch, classes: Iterable[int]) -> None:
-        """Learn the shapes from the first batch and allocate everything, if the model can learn ``classes``."""
-        batch = batch.rows(torch.zeros(1, dtype=torch.int64, device=batch.y.device)).to(self.device)
-        x = batch.x
-        output = self._try_model(x)
-        self.model.require(max(classes, default=0))
-        self.example = Batch(torch.zeros_like(x), batch.y, None if batch.task is None else batch.task * 0)
+    def _bind(self, trial: Trial) -> None:
+        """Learn the shapes from a first example and allocate everything."""
+        first, output = trial.example, trial.output
+        self.example = Batch(torch.zeros_like(first.x), first.y, None if first.task is None else first.task * 0)
         stored = {"logits": output.logits} | ({} if output.features is None else {"features": output.features})
-        self._classes = Classes(self.model.capacity, batch.task is not None, self.device)
+        self._classes = Classes(self.model.capacity, first.task is not None, self.device)
+        self._learns_from_one = trial.learns_from_one
         example = Batch(self.example.x, self.example.y, self.example.task, stored)
         for part in self.parts:
             part.bind(self.params, example, self.model.capacity)
         if self.restart == "weights":
             self._initial_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
 
-    def _try_model(self, x: Tensor) -> Output:
-        self.model.eval()
-        try:
-            with torch.no_grad():
-                self.model.probe(x)
-                output: Output = self.model(x)
-        except RuntimeError as error:
-            raise ValueError(f"the model cannot take inputs {tuple(x.shape[1:])} {x.dtype}: {error}") from error
-        finally:
-            self.model.train()
-        return output
-
     def _admit(self, classes: Iterable[int], task: int | None) -> None:
         assert self._classes is not None
         classes = list(classes)
-        check_range(classes)
         capacity = self.model.capacity
         while capacity <= max(classes, default=0):
             capacity *= 2
@@ -404,8 +404,12 @@ class Learner:
         self._mask_experience()
 
     def _mask_experience(self) -> None:
-        if self.experience is not None and self._classes is not None:
-            self._experience_mask = self._classes.mask(self.experience.classes)
+        """What the experience that is open, if any, says of classes."""
+        opened = self.experience
+        self._experience_mask = None
+        if self._classes is not None:
+            self._experience_mask = None if opened is None else self._classes.mask(opened.classes)
+            self._classes.expect(() if opened is None else opened.classes)
 
     def _grow(self, capacity: int) -> None:
         assert self._classes is not None

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from perdure._classes import MAX_CLASSES
+from perdure._gate import MAX_CLASSES, BadBatch
 from perdure._random import addressed_default
 from perdure._records import Batch, Experience
 from perdure.checkpoint import load, save
@@ -84,20 +84,38 @@ def answers_do_not_depend_on_company(case: Case) -> None:
 
 
 def malformed_batch_is_refused(case: Case) -> None:
-    """A malformed batch raises ``ValueError`` or ``TypeError`` and changes nothing, first or later."""
+    """What cannot be learnt raises ``BadBatch`` or ``TypeError`` and changes nothing: malformed batches, first or later,
+    classes that an open experience does not declare, one example by itself where the model needs two.
+    """
     good = case.events[case.first_observe].batch
     assert good is not None
     for upto in (case.first_observe, len(case.events)):
         learner = case.learner(upto)
-        before = snapshot(learner)
         wrong = malformed(good) | (malformed_later(good) if upto == len(case.events) else {})
         for what, batch in wrong.items():
-            try:
-                learner.observe(batch)
-            except (ValueError, TypeError):
-                none(difference(before, snapshot(learner)), f"refusing a batch with {what} changed the learner")
-            else:
+            if _learns(learner, batch, f"a batch with {what}"):
                 raise AssertionError(f"a batch with {what} was accepted")
+    learner, first = case.make(SEED), case.stream.experiences[0]
+    learner.begin(first)
+    strange = replace(good, y=torch.full_like(good.y, max(first.classes) + 1))
+    for _ in range(2):
+        if _learns(learner, strange, "a class that the experience does not declare"):
+            raise AssertionError(f"a class was accepted within an experience that declares {list(first.classes)}")
+        _learns(learner, good.rows(torch.tensor([0])), "a batch of one example")
+        learner.observe(good)
+
+
+def _learns(learner: Any, batch: Batch, what: str) -> bool:
+    """Whether ``batch`` is learnt; it must be refused in the right way, without any change, if not."""
+    before = snapshot(learner)
+    try:
+        learner.observe(batch)
+    except (BadBatch, TypeError):
+        none(difference(before, snapshot(learner)), f"refusing {what} changed the learner")
+        return False
+    except ValueError as error:
+        raise AssertionError(f"{what} was refused by {type(error).__name__} ({error}): raise BadBatch") from error
+    return True
 
 
 def malformed(good: Batch) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any, Literal, Unpack
 import torch
 from torch import Tensor, nn
 
-from perdure._classes import check_range
+from perdure._admission import Trial, check_labels, first_row, try_model
 from perdure._composition import check_memory_fits
-from perdure._gate import check
+from perdure._gate import BadBatch, check
 from perdure._learner import Learner, MakeOptimizer
 from perdure._options import LearnerOptions
 from perdure._part import Part
@@ -70,13 +70,23 @@ class GDumb:
         self.experience: Experience | None = None
         self._loaded = False
         self.example: Batch | None = None
+        self._learns_from_one = True
 
     def observe(self, batch: Batch, *, first_pass: bool = True) -> None:
-        """Offer the batch to the memory."""
+        """Offer the batch to the memory. Raises ``BadBatch`` before anything is changed if it cannot be learnt."""
         check(batch, self.example)
-        check_range(batch.y.tolist(), () if batch.task is None else batch.task.tolist())
-        self._make_room(batch)
-        if first_pass or self.memory.passes == "all":
+        trial = None
+        if self.example is None:
+            trial = try_model(self.learner.model, first_row(batch, self.learner.device))
+        task = None if batch.task is None else batch.task.cpu()
+        check_labels(batch.y.cpu(), task, self.experience, self.learner.model)
+        writes = first_pass or self.memory.passes == "all"
+        if writes and not (self._learns_from_one if trial is None else trial.learns_from_one):
+            self._check_rows(len(batch))
+        if trial is not None:
+            self._bind(trial)
+        self._make_room(int(batch.y.max()) + 1)
+        if writes:
             self.memory.write(batch.to(self.learner.device))
             self.stale = True
 
@@ -124,17 +134,26 @@ class GDumb:
         self.num_updates += self.learner.num_updates
         self.stale = False
 
-    def _make_room(self, batch: Batch) -> None:
-        needed = int(batch.y.max()) + 1
-        if self.example is None:
-            self.example = Batch(
-                torch.zeros_like(batch.x[:1]), batch.y[:1], None if batch.task is None else batch.task[:1] * 0
+    def _bind(self, trial: Trial) -> None:
+        """Learn the shapes from a first example and allocate the memory, with room for no class yet."""
+        first = trial.example
+        self.example = Batch(torch.zeros_like(first.x), first.y, None if first.task is None else first.task * 0)
+        self._learns_from_one = trial.learns_from_one
+        self.num_classes = 0
+        self.memory.bind({}, self.example, 0)
+
+    def _make_room(self, num_classes: int) -> None:
+        if num_classes > self.num_classes:
+            self.num_classes = num_classes
+            self.memory.grow({}, num_classes)
+
+    def _check_rows(self, size: int) -> None:
+        """Raise ``BadBatch`` if, with ``size`` examples more, ``fit`` would train on one at a time."""
+        if 1 in (self.fit_batch, self.memory.capacity, len(self.memory) + size):
+            raise BadBatch(
+                "training would be on one example at a time, and batch normalization cannot learn from one: "
+                f"give 2 examples or more; found {size}, memory={self.memory.capacity}, fit_batch={self.fit_batch}"
             )
-            self.num_classes = needed
-            self.memory.bind({}, self.example.to(self.learner.device), needed)
-        elif needed > self.num_classes:
-            self.num_classes = needed
-            self.memory.grow({}, needed)
 
     def _address_memory(self) -> None:
         self.memory.seed, self.memory.shard = self.learner.seed, self.learner.shard
@@ -198,9 +217,10 @@ class GDumb:
         check_memory_fits(self.memory, saved)
         self.learner.load_state_dict(state["learner"])
         if state["example"] is not None:
-            label = torch.tensor([max(state["num_classes"] - 1, 0)])
-            self.example, self.num_classes = None, 0
-            self._make_room(Batch(state["example"]["x"], label, state["example"]["task"]))
+            label = torch.zeros(1, dtype=torch.int64)
+            example = Batch(state["example"]["x"], label, state["example"]["task"])
+            self._bind(try_model(self.learner.model, first_row(example, self.learner.device)))
+            self._make_room(state["num_classes"])
             self.memory.load_state_dict(saved)
         self._address_memory()
         self.num_updates = state["num_updates"]
