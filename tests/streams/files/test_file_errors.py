@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pyarrow import parquet
 
 from perdure.streams.files import from_file
@@ -210,39 +208,3 @@ def test_damage_in_the_middle_names_the_rows(tmp_path: Path) -> None:
     raw[4000] ^= 1  # the checksum of the archive tells
     path.write_bytes(raw)
     refused(path, r"t.npz: row 0 and after cannot be read .*CRC")
-
-
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@FUZZ
-@given(raw=st.binary(max_size=300), ending=st.sampled_from([".parquet", ".csv", ".csv.gz", ".npz"]))
-def test_random_bytes_give_one_line(tmp_path: Path, raw: bytes, ending: str) -> None:
-    path = tmp_path / f"r{ending}"
-    path.write_bytes(raw)
-    refused(path, "t|r")
-
-
-@FUZZ
-@given(data=st.data(), ending=st.sampled_from([".parquet", ".csv", ".csv.gz", ".npz"]))
-def test_damaged_files_give_one_line_or_a_stream(tmp_path: Path, data: st.DataObject, ending: str) -> None:
-    def edit(raw: bytes) -> bytes:
-        broken = bytearray(raw)
-        for _ in range(data.draw(st.integers(0, 4))):
-            # Half of the damage hits the last kilobyte, where footers and directories lie.
-            start = data.draw(st.sampled_from([0, max(0, len(raw) - 1000)]))
-            broken[data.draw(st.integers(start, len(raw) - 1))] = data.draw(st.integers(0, 255))
-        return bytes(broken[: data.draw(st.one_of(st.just(len(raw)), st.integers(0, len(raw))))])
-
-    assert len(complaint(damaged(tmp_path, ending, edit)).splitlines()) <= 1
-
-
-def complaint(path: Path) -> str:
-    """What is said of a file; nothing if all of it can be read."""
-    try:
-        stream = from_file(path, target="kind", experiences=2)
-    except (ValueError, FileNotFoundError) as error:
-        return str(error)
-    for e in (*stream.experiences, *stream.evaluations):
-        assert sum(map(len, e.data.batches(512))) == len(e.data)
-    return ""

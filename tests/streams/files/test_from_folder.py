@@ -5,8 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -167,28 +165,3 @@ def test_cut_short(tmp_path: Path, ending: str) -> None:
     for share in (0, 0.1, 0.5, 0.9):
         victim.write_bytes(whole[: int(len(whole) * share)])
         refused(tmp_path, f"1{ending}: this file cannot be read .*damaged or cut short")
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data(), ending=st.sampled_from([".png", ".jpg", ".webp", ".bmp"]))
-def test_damaged_images_give_one_line_or_a_stream(tmp_path: Path, data: st.DataObject, ending: str) -> None:
-    for label in (0, 1):
-        save(tmp_path, X[:2], [label] * 2, ending)
-    victim = tmp_path / "1" / f"0{ending}"
-    raw = bytearray(victim.read_bytes())
-    for _ in range(data.draw(st.integers(0, 4))):
-        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
-    victim.write_bytes(data.draw(st.one_of(st.just(bytes(raw)), st.binary(max_size=200))))
-    lines = complaint(tmp_path).splitlines()
-    for file in tmp_path.rglob("*.*"):
-        file.unlink()
-    assert len(lines) <= 1
-
-
-def complaint(folder: Path) -> str:
-    """What is said of a folder; nothing if all of it can be read."""
-    try:
-        from_folder(folder, experiences=2, size=8)
-    except ValueError as error:
-        return str(error)
-    return ""

@@ -11,6 +11,7 @@ from perdure.streams.files._plan import Plan
 from perdure.streams.files._table import WINDOW_BYTES, HeldRows, TableData
 
 JUDGED_ROWS = 10_000  # held out of each experience of a large file, at most
+NAMED = 20  # columns in a note, at most
 Experiences = tuple[Experience, ...]
 
 
@@ -52,6 +53,7 @@ def _notes(learnt: Plan, judged: Plan, limit: int, *, large: bool) -> list[str]:
         )
     if limit < len(judged):
         notes.append(f"Judged on at most {limit} held-out rows of each experience, drawn by the seed.")
-    if learnt.source.left_out:
-        notes.append(f"Columns left out: {', '.join(learnt.source.left_out)}.")
+    if left_out := learnt.source.left_out:
+        more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
+        notes.append(f"Columns left out: {', '.join(left_out[:NAMED])}{more}.")
     return notes

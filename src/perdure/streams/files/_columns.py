@@ -15,6 +15,7 @@ from perdure.streams.files._errors import missing, numbered
 from perdure.streams.files._source import Array, Source
 
 Types = Mapping[str, Any]  # the Arrow type of each column
+MOST = 1 << 16  # columns: a reader takes some ten kilobytes for each
 
 
 class Columns(Source):
@@ -26,7 +27,8 @@ class Columns(Source):
         self, path: Path, files: Sequence[Path], types: Types, keys: Sequence[str], features: Sequence[str] | None
     ) -> None:
         chosen = choose(path, types, keys, features)
-        unused = [name for name in types if name not in (*chosen, *keys)] if features is None else []
+        used = {*chosen, *keys}
+        unused = [name for name in types if name not in used] if features is None else []
         super().__init__(path, files, chosen, (len(chosen),), np.float32, unused)
 
     @abstractmethod
@@ -65,6 +67,8 @@ class Columns(Source):
 
 def column_types(path: Path, schema: Any) -> Types:
     """The type of each column of an Arrow ``schema``."""
+    if len(schema.names) > MOST:
+        raise FileError(f"{path}: {len(schema.names)} columns, more than {MOST}: give a table with fewer")
     doubled = [name for name, times in Counter(schema.names).items() if times > 1]
     if doubled:
         raise FileError(f"{path}: more than one column is called {min(doubled)!r}: rename them")
