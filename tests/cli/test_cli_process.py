@@ -26,7 +26,7 @@ def test_usage_needs_no_pytorch(line):
 def test_help_explains(cli):
     code, out, err = cli("--help")
     assert (code, err) == (0, "")
-    for word in ("run", "methods", "data", "report", "compare", "examples:", "exit codes:"):
+    for word in ("run", "resume", "methods", "data", "report", "compare", "examples:", "exit codes:"):
         assert word in out
     code, out, _ = cli("run --help")
     assert code == 0
@@ -56,13 +56,15 @@ def test_console_script_and_signal(tmp_path):
     assert "what was complete is kept" in err
     assert "finetune" in out
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == [
+        "checkpoints",
         "config.yaml",
         "environment.json",
+        "lock",
         "records",
         "report.html",
         "scores.json",
     ]
-    assert not list(tmp_path.glob("a/**/*.tmp"))
+    assert not list(tmp_path.glob("a/**/*.part"))
 
 
 def test_a_closed_pipe_is_no_error():

@@ -56,7 +56,7 @@ def checkpoints_path(folder: Path, method: str, seed: int) -> Path:
 
 def holds_results(folder: Path) -> bool:
     """Whether there is a record or a checkpoint."""
-    return any(folder.glob("records/*.json")) or any(folder.glob("checkpoints/*/*/manifest.json"))
+    return any(folder.glob("records/*.json")) or any(folder.glob("checkpoints/*/0*/manifest.json"))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -19,7 +20,7 @@ LINE_EVERY_SECONDS = 30.0
 class Progress:
     """Tells which method and seed is running, how far it is, and what each one reached."""
 
-    def __init__(self, num_runs: int, width: int, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
@@ -35,8 +36,7 @@ class Progress:
         )
         self._bar = Bar(*columns, console=self._console, transient=True, disable=not self._live)
         self._task = self._bar.add_task("", total=None)
-        self._num_runs, self._width = num_runs, width
-        self._number = 0
+        self._num_runs = self._width = self._number = 0
         self._name = ""
         self._told = 0.0
 
@@ -48,6 +48,10 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+    def expect(self, num_runs: int, methods: Collection[str]) -> None:
+        """How many runs there will be, of which methods."""
+        self._num_runs, self._width = num_runs, max(map(len, methods))
 
     def say(self, text: str) -> None:
         """A line of progress."""

@@ -49,30 +49,34 @@ def main(arguments: Sequence[str]) -> int:
         raise ValueError(f"{folder}: no such folder: name the folder of a run")
     if not os.path.lexists(folder / CONFIG):
         raise ValueError(f"{folder} is not the folder of a run: there is no {CONFIG}")
-    with terminable():
-        return _resume(folder, given.allow_import, quiet=given.quiet, as_json=given.json, debug=debugging(arguments))
+    from perdure.checkpoint import FolderLock, Locked
+    from perdure.cli._progress import Progress
+
+    progress = Progress(quiet=given.quiet)
+    try:
+        with terminable(), FolderLock(folder, progress.warn):
+            return _resume(folder, given.allow_import, progress, as_json=given.json, debug=debugging(arguments))
+    except Locked as error:
+        raise ValueError(error) from error
 
 
-def _resume(folder: Path, allowed: Collection[str], *, quiet: bool, as_json: bool, debug: bool) -> int:
-    from perdure.checkpoint import FolderLock
+def _resume(folder: Path, allowed: Collection[str], progress: Progress, *, as_json: bool, debug: bool) -> int:
+    """Learn what is missing, then finish as every run does."""
     from perdure.cli._execution import Execution
     from perdure.cli._finish import finish
     from perdure.cli._kept import kept_records
-    from perdure.cli._progress import Progress
 
-    told = Progress(0, 0, quiet=quiet)
-    with FolderLock(folder, told.warn):
-        refuse_odd_files(folder)
-        options = _options(folder / CONFIG, allowed)
-        records = kept_records(folder, options, told.warn)
-        missing = len(options.method) * len(options.seeds) - len(records)
-        progress = Progress(missing, max(map(len, options.method)), quiet=quiet)
-        execution = Execution(options, folder, records, progress, debug=debug)
-        if missing:
-            _go_on(folder, options, execution, progress)
-        else:
-            progress.say(f"{folder} is complete")
-        return finish(folder, options, execution, progress, as_json=as_json, new=False)
+    refuse_odd_files(folder)
+    options = _options(folder / CONFIG, allowed)
+    records = kept_records(folder, options, progress.warn)
+    missing = len(options.method) * len(options.seeds) - len(records)
+    progress.expect(missing, options.method)
+    execution = Execution(options, folder, records, progress, debug=debug)
+    if missing:
+        _go_on(folder, options, execution, progress)
+    else:
+        progress.say(f"{folder} is complete")
+    return finish(folder, options, execution, progress, as_json=as_json, new=False)
 
 
 def _options(path: Path, allowed: Collection[str]) -> Options:

@@ -21,8 +21,8 @@ def main(arguments: Sequence[str]) -> int:
     options, output = parse_run(arguments)
     from perdure.cli._progress import Progress
 
-    num_runs = len(options.method) * len(options.seeds)
-    progress = Progress(num_runs, max(map(len, options.method)), quiet=output.quiet)
+    progress = Progress(quiet=output.quiet)
+    progress.expect(len(options.method) * len(options.seeds), options.method)
     with terminable():
         return _run(options, output, progress, debug=debugging(arguments))
 
