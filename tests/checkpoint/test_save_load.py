@@ -249,11 +249,11 @@ def test_a_loaded_learner_shares_nothing_with_the_one_it_came_from():
 
 def test_an_open_experience_is_open_after_loading(tmp_path):
     learner = build()
-    learner.begin(Experience(0, (0, 1), name="first"))
+    learner.begin(Experience(0, (0, 1, 2, 3), name="first"))
     taught(learner)
     again = build(seed=1)
     perdure.load(perdure.save(tmp_path / "checkpoint", learner), again)
-    assert (again.experience.index, again.experience.classes, again.experience.name) == (0, (0, 1), "first")
+    assert (again.experience.index, again.experience.classes, again.experience.name) == (0, (0, 1, 2, 3), "first")
     again.end()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from perdure._files import PART, flush
 from perdure.checkpoint._lock import FolderLock
-from perdure.checkpoint._manifest import ROWS, File, read_manifest
+from perdure.checkpoint._manifest import ROWS, File, damaged, read_manifest
 from perdure.checkpoint._pack import Path as Key
 from perdure.checkpoint._read import Saved, read_checkpoint
 from perdure.checkpoint._stage import Staged
@@ -37,6 +37,8 @@ class Shelf:
     def open(self) -> None:
         """Take the folder, make it if needed, clear away what a killed process left half written."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if (rows := self.folder / ROWS).is_symlink():
+            raise ValueError(f"{rows} is a link, and files are removed there: put a folder in its place")
         lock = FolderLock(self.folder, self._say)
         lock.__enter__()
         self._lock = lock
@@ -59,12 +61,17 @@ class Shelf:
 
     def newest(self) -> Saved | None:
         """The newest checkpoint that is whole."""
-        for path in reversed(self._paths()):
+        paths = self._paths()
+        for path in reversed(paths):
             try:
+                if path.is_symlink():
+                    raise damaged(path, "it is a link")
                 return read_checkpoint(path)
             except (ValueError, OSError) as error:
                 self._damaged.add(path.name)
-                self._say(f"{error} (the one before it is tried)")
+                self._say(f"{error}{'' if path == paths[0] else ' (the one before it is tried)'}")
+        if paths:
+            self._say(f"no checkpoint in {self.folder} is whole: there is nothing to go on from")
         return None
 
     def last_name(self) -> str:
