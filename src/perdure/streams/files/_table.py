@@ -11,6 +11,7 @@ from torch import Tensor
 
 from perdure._records import Batch
 from perdure.streams._data import ArrayData, check_pass
+from perdure.streams._errors import FileError
 from perdure.streams.files._plan import Plan
 from perdure.streams.files._source import Array
 
@@ -64,6 +65,7 @@ class TableData:
                 yield torch.from_numpy(x[rows - start]), torch.from_numpy(self._plan.labels[rows].astype(np.int64))
             if not left:
                 return
+        _complete(self._plan, left)
 
     def _without(self, chunks: list[int], late: int) -> tuple[list[int], int]:
         """``chunks`` less the first ones that hold none but the first ``late`` rows, and how many rows these hold."""
@@ -87,9 +89,11 @@ class HeldRows:
     def __init__(self, plan: Plan, rows: Array) -> None:
         source = plan.source
         x = np.empty((len(rows), *source.shape), source.dtype)
+        last = 0
         for start, piece in source.examples():
             first, last = np.searchsorted(rows, (start, start + len(piece)))
             x[first:last] = piece[rows[first:last] - start]
+        _complete(plan, len(rows) - int(last))
         self._data = ArrayData(x, plan.labels[rows])
         self._parts, self._held = plan.parts[rows], plan.held(rows)
 
@@ -97,6 +101,13 @@ class HeldRows:
         """Those that the experience ``part`` learns from, or those held out for it."""
         positions = np.flatnonzero((self._parts == part) & (self._held == held))
         return self._data.select(torch.from_numpy(positions)).told(task)
+
+
+def _complete(plan: Plan, left: int) -> None:
+    if left:
+        raise FileError(
+            f"{plan.source.path} has changed since the stream was made, {left} rows are missing: make the stream again"
+        )
 
 
 def _shuffled(pieces: Iterator[Piece], window: int, generator: torch.Generator) -> Iterator[Piece]:
