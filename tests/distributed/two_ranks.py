@@ -135,7 +135,7 @@ def main(rank, world, folder):
     apart = make(1, 0.0)
     learn(apart, 0, average=False)
     states = gathered(apart)
-    with pytest.raises(ValueError, match="^model/.* on rank 0, .* on rank 1"):
+    with pytest.raises(ValueError, match=r"^model/.* on rank 0, .* on rank 1"):
         merge_states(apart.located_parts, states)
 
     dist.barrier()

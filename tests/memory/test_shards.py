@@ -137,6 +137,24 @@ def test_merged_classes_are_balanced_as_far_as_ranks_kept_them(kind, labels, wor
         assert have[label] >= min(came, max(have.values()) - 1, min(most) - 1)
 
 
+def test_bounds_never_fall():
+    """Not even where a merge left slots that examples below the bound took, and those give way again."""
+    kind, some_below = ClassBalanced, False
+    for seed in range(100):
+        y = torch.as_tensor(np.random.default_rng(seed).integers(0, CLASSES, 60))
+        ranks = [memory(kind, 2, seed, (rank, 3)) for rank in range(3)]
+        for rank, made in enumerate(ranks):
+            mine = torch.arange(30)[rank * seed % 30 :: rank + 2]
+            write(made, Batch(mine[:, None], y[mine]))
+        whole = merged(kind, 2, seed, ranks)
+        some_below |= bool((whole.keys <= whole.dropped[whole.y]).any())
+        for at in range(30, 60):
+            before = whole.dropped.clone()
+            whole.write(Batch(torch.tensor([[at]]), y[at : at + 1]))
+            assert (whole.dropped >= before).all()
+    assert some_below
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=60)
 @given(labels=LABELS, worlds=WORLDS, world=st.integers(2, 4), capacity=CAPACITY, seed=SEED)
@@ -162,6 +180,7 @@ def test_shares_are_of_equal_size_for_each_class(kind):
     for made in ranks:
         mine = Counter(made.contents().y.tolist())
         assert all(abs(mine[label] - counts[label] / 3) <= 4 / 3 for label in range(CLASSES))
+        assert not made.x[len(made) :].any()  # nothing of the others is left behind
     assert max(map(len, ranks)) - min(map(len, ranks)) <= 1
 
 
