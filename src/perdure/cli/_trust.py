@@ -16,8 +16,7 @@ def named_code(found: Mapping[str, Any]) -> list[str]:
     """Each string of a configuration that may name code or a file to whoever gets it, once.
 
     That is whatever is no plain word or number in an option that is handed to a model, an optimizer, a scheduler or a
-    method, and the names of these. Raises ``ValueError`` where the rest of the configuration is more than words,
-    numbers and lists of them.
+    method, and the names of these.
     """
     names: list[str] = []
     for key, value in found.items():
@@ -25,13 +24,15 @@ def named_code(found: Mapping[str, Any]) -> list[str]:
             names += [text for text in _strings(value) if re.search(r"[.:]", text)]
         elif FIELDS[key].metadata["kind"] == PAIRS:
             names += [text for text in _strings(value) if not _harmless(text)]
-        else:
-            _check_flat(key, value)
     return list(dict.fromkeys(names))
 
 
 def refuse_named_code(found: Mapping[str, Any], allowed: Collection[str], what: str) -> None:
-    """Raise ``ValueError`` if the configuration ``what`` names something that is not ``allowed``."""
+    """Raise ``ValueError`` if the configuration ``what`` names something that is not ``allowed``, or hides it."""
+    for key, value in found.items():
+        if key not in CODE and FIELDS[key].metadata["kind"] != PAIRS and not _is_flat(value):
+            shown = str(value)[:MAX_SHOWN]
+            raise ValueError(f"{what}: {key}: {shown!r}: expected {FIELDS[key].metadata['expected']}")
     for name in named_code(found):
         if name not in allowed:
             shown = name[:MAX_SHOWN]
@@ -64,7 +65,7 @@ def _harmless(text: str) -> bool:
     return True
 
 
-def _check_flat(key: str, value: Any) -> None:
-    for item in value if isinstance(value, list) else [value]:
-        if not (item is None or isinstance(item, (str, int, float))) or "class_path" in str(item):
-            raise ValueError(f"{key}: {str(item)[:MAX_SHOWN]!r}: expected {FIELDS[key].metadata['expected']}")
+def _is_flat(value: Any) -> bool:
+    """Whether there are words and numbers only, and lists of them; a string may hold a mapping that is read later."""
+    items = value if isinstance(value, list) else [value]
+    return all(item is None or (isinstance(item, (str, int, float)) and "class_path" not in str(item)) for item in items)
