@@ -68,7 +68,7 @@ class Loop:
             except Diverged as error:
                 self._roll_back(error)
         if self._checkpoints is not None and learning:
-            self._save()
+            self._save(alone=True)
             self._checkpoints.wait()
 
     def _go_on(self, checkpoints: Checkpoints) -> bool:
@@ -151,10 +151,10 @@ class Loop:
         if learnt and self._checkpoints.due(self.at.updates):
             self._save()
 
-    def _save(self) -> None:
+    def _save(self, *, alone: bool = False) -> None:
         assert self._checkpoints is not None
         self.watch.stop_the_clock()
-        self._checkpoints.save(self.learner, self.at.to_state(), self.at.updates)
+        self._checkpoints.save(self.learner, self.at.to_state(), self.at.updates, alone=alone)
 
     def _roll_back(self, error: Diverged) -> None:
         """Return to the last checkpoint with a lower learning rate."""

@@ -73,6 +73,29 @@ def test_the_last_ones_stay(tmp_path):
     assert difference(snapshot(learner), restored(saved, "finetune")) is None
 
 
+def test_one_that_stands_alone_shares_no_file(tmp_path):
+    learner = build()
+    with Checkpoints(tmp_path) as checkpoints:
+        teach_and_save(checkpoints, learner, 3)
+        checkpoints.save(learner, "end", 3, alone=True)
+        checkpoints.finish()
+    assert names(tmp_path) == ["000004-update-3"]
+    assert not (tmp_path / "rows").exists()
+    (tmp_path / "000004-update-3").rename(tmp_path / "elsewhere")
+    again = build(seed=3)
+    assert perdure.load(tmp_path / "elsewhere", again) == "end"
+    assert difference(snapshot(learner), snapshot(again)) is None
+
+
+def test_load_takes_the_newest_of_a_folder(tmp_path):
+    learner = build()
+    with Checkpoints(tmp_path) as checkpoints:
+        teach_and_save(checkpoints, learner, 3)
+    again = build(seed=3)
+    assert perdure.load(tmp_path, again) == {"after": 2}
+    assert difference(snapshot(learner), snapshot(again)) is None
+
+
 def test_what_is_learnt_while_it_is_written_does_not_show(tmp_path):
     """The state is that of the moment of ``save``, however long writing takes."""
     learner = build()
@@ -260,6 +283,17 @@ def test_the_rows_folder_may_not_be_a_link(tmp_path):
         (tmp_path / "run" / "rows").symlink_to(tmp_path / "elsewhere")
         assert checkpoints.newest() is None
         assert "is a link" in told[0]
+    with pytest.raises(ValueError, match="rows is a link"), Checkpoints(tmp_path / "run"):
+        pass
+
+
+def test_a_link_in_the_place_of_a_checkpoint_is_not_followed(tmp_path):
+    with Checkpoints(tmp_path / "theirs") as checkpoints:
+        teach_and_save(checkpoints, build("finetune"), 1)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "000001-update-0").symlink_to(tmp_path / "theirs" / "000001-update-0")
+    with Checkpoints(tmp_path / "mine") as checkpoints:
+        assert checkpoints.newest() is None
 
 
 def test_two_cannot_use_one_folder(tmp_path):

@@ -100,11 +100,17 @@ class Checkpoints:
             return True
         return self._seconds is not None and time.monotonic() >= self._next and not self._background.busy
 
-    def save(self, learner: ContinualLearner, position: Any, updates: int) -> None:
-        """Copy the state now and write it in the background, when the one before is written."""
+    def save(self, learner: ContinualLearner, position: Any, updates: int, *, alone: bool = False) -> None:
+        """Copy the state now and write it in the background, when the one before is written.
+
+        ``alone``: all in one folder, nothing shared with others.
+        """
         started = time.perf_counter()
         self.wait()
-        staged = self._staging.stage_learner(learner, position, self._shelf.base(self._since))
+        if alone:
+            staged = self._staging.stage({"position": position, "learner": learner.state_dict()})
+        else:
+            staged = self._staging.stage_learner(learner, position, self._shelf.base(self._since))
         self._since = staged.versions
         self._background.start(lambda: self._write(staged, updates))
         self._put_off()
@@ -121,9 +127,12 @@ class Checkpoints:
             self._fail(error)
 
     def finish(self) -> None:
-        """Keep only the newest."""
+        """Keep only the newest; if others cannot be removed, say so."""
         self.wait()
-        self._shelf.tidy(1)
+        try:
+            self._shelf.tidy(1)
+        except OSError as error:
+            self._say(f"cannot remove old checkpoints from {self.folder}: {error.strerror or error}")
 
     def _write(self, staged: Staged, updates: int) -> None:
         path = self._shelf.next(updates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,8 +15,9 @@ import torch
 
 from perdure._contract import ContinualLearner
 from perdure._files import PART
-from perdure.checkpoint._manifest import File
+from perdure.checkpoint._manifest import MANIFEST, File
 from perdure.checkpoint._read import read_checkpoint
+from perdure.checkpoint._shelf import Shelf
 from perdure.checkpoint._stage import Staging
 from perdure.checkpoint._write import seal, write_state
 from perdure.distributed import rank_and_world
@@ -63,10 +65,12 @@ def save(path: str | Path, learner: ContinualLearner, position: Any = None) -> P
 def load(path: str | Path, learner: ContinualLearner) -> Any:
     """Put ``learner`` into the state saved at ``path``; returns the position that was saved with it.
 
-    It must be of the same method, model and memory sizes; its seed may be another, and so may the number of processes.
+    ``path`` may also be the folder of a run's checkpoints: the newest undamaged one is taken. The learner must be of the same method, model and memory sizes; its seed may be another, and so may the number of processes.
     Raises ``FileNotFoundError`` or ``ValueError``, saying what is wrong, and then the learner is as it was.
     """
-    saved = read_checkpoint(Path(path))
+    path = Path(path)
+    saved = None if (path / MANIFEST).exists() else Shelf(path, 1, warnings.warn).newest()
+    saved = saved or read_checkpoint(path)
     saved.restore(learner)
     return saved.position
 

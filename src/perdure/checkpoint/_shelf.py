@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from perdure._files import PART, flush
@@ -131,6 +132,9 @@ class Shelf:
         for path in (self.folder / ROWS).glob("*.safetensors"):
             if path.name not in needed:
                 path.unlink(missing_ok=True)
+        if not needed:
+            with suppress(OSError):
+                (self.folder / ROWS).rmdir()
 
     def drop(self, path: Path) -> None:
         """Remove a file or a folder, which disappears whole."""
@@ -143,7 +147,8 @@ class Shelf:
     def _paths(self) -> list[Path]:
         if not self.folder.is_dir():
             return []
-        return sorted((path for path in self.folder.iterdir() if NAME.fullmatch(path.name)), key=_number)
+        found = (path for path in self.folder.iterdir() if NAME.fullmatch(path.name) and not path.is_symlink())
+        return sorted(found, key=_number)
 
 
 def _number(path: Path) -> int:
