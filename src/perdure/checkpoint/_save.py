@@ -65,8 +65,9 @@ def save(path: str | Path, learner: ContinualLearner, position: Any = None) -> P
 def load(path: str | Path, learner: ContinualLearner) -> Any:
     """Put ``learner`` into the state saved at ``path``; returns the position that was saved with it.
 
-    ``path`` may also be the folder of a run's checkpoints: the newest undamaged one is taken. The learner must be of the same method, model and memory sizes; its seed may be another, and so may the number of processes.
-    Raises ``FileNotFoundError`` or ``ValueError``, saying what is wrong, and then the learner is as it was.
+    ``path`` may also be the folder of a run's checkpoints: the newest undamaged one is taken. The learner must be of
+    the same method, model and memory sizes; its seed may be another, and so may the number of processes. Raises
+    ``FileNotFoundError`` or ``ValueError``, saying what is wrong, and then the learner is as it was.
     """
     path = Path(path)
     saved = None if (path / MANIFEST).exists() else Shelf(path, 1, warnings.warn).newest()
