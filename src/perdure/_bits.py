@@ -12,4 +12,4 @@ def raw(x: Tensor) -> memoryview:
     >>> raw(torch.tensor([[1, 2]], dtype=torch.int16)).tolist()
     [1, 0, 2, 0]
     """
-    return memoryview(x.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return x.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
