@@ -83,6 +83,16 @@ CASES = {
     "--data digits --method er --device gpu": ["--device gpu"],
     "--data digits --method er --seeds 3,3": ["--seeds 3,3", "none twice"],
     "--data digits --method er --seeds 0": ["--seeds 0: expected how many"],
+    # survival
+    "--data digits --method er --checkpoint-every 0": ["--checkpoint-every 0: expected a whole number of at least 1"],
+    "--data digits --method er --checkpoint-minutes -1": ["--checkpoint-minutes", "expected"],
+    "--data digits --method er --checkpoint-minutes=-1": ["--checkpoint-minutes -1: expected a number of at least 0"],
+    "--data digits --method er --keep-checkpoints 0": ["--keep-checkpoints 0: expected a whole number of at least 1"],
+    "--data digits --method er --on-checkpoint-error raise": ["--on-checkpoint-error raise: expected stop or continue"],
+    "--data digits --method er --on-bad-batch drop": ["--on-bad-batch drop: expected raise or skip"],
+    "--data digits --method er --on-divergence skip": ["--on-divergence skip: expected raise or rollback"],
+    "--data digits --method er --rollback-factor 1": ["--rollback-factor 1: expected a number between 0 and 1"],
+    "--data digits --method er --max-rollbacks=-1": ["--max-rollbacks -1: expected a whole number of at least 0"],
     # usage
     "": ["--data is missing", "perdure data"],
     "--data digits": ["--method is missing", "perdure methods"],

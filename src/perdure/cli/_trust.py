@@ -68,4 +68,4 @@ def _harmless(text: str) -> bool:
 def _is_flat(value: Any) -> bool:
     """Whether there are words and numbers only, and lists of them; a string may hold a mapping that is read later."""
     items = value if isinstance(value, list) else [value]
-    return all(item is None or (isinstance(item, (str, int, float)) and "class_path" not in str(item)) for item in items)
+    return all(isinstance(item, (str, int, float, type(None))) and "class_path" not in str(item) for item in items)

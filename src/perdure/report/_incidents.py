@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from perdure.evaluation._record import Record
 
 MOST_REASONS = 3  # of a kind, for each record
-WHAT = {"rollback": "times back", "skipped": "skipped"}
 
 
 def incidents(comparison: Comparison) -> list[str]:
@@ -45,7 +44,7 @@ def reasons(record: Record) -> list[str]:
         texts = [incident.text for incident in record.incidents if incident.kind == kind][:MOST_REASONS]
         said += texts
         if count > len(texts) > 0:
-            said.append(f"and {count - len(texts):,} more {WHAT[kind]}")
+            said.append(f"and {count - len(texts):,} more")
     return said
 
 
