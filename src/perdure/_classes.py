@@ -89,7 +89,9 @@ class Classes:
         return {"seen": self.seen, "tasks": self.tasks}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Counterpart of ``state_dict``."""
+        """Counterpart of ``state_dict``, for as many classes as there is room for now."""
+        if len(state["seen"]) != len(self._seen):
+            raise ValueError(f"the state is of a head with {len(state['seen'])} rows, this one has {len(self._seen)}")
         self._seen = state["seen"].cpu().numpy().copy()
         self._tasks = None if state["tasks"] is None else state["tasks"].cpu().numpy().copy()
         self._publish()

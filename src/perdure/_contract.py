@@ -52,6 +52,10 @@ class ContinualLearner(Protocol):
         """Learn ``factor`` times as fast from now on, whatever restarts later; part of ``state_dict``."""
         ...
 
+    def check_health(self) -> None:
+        """Raise ``Diverged`` if a loss or a gradient was not finite and that was not said yet."""
+        ...
+
     def admitted(self, task: int | None = None) -> list[int]:
         """The classes that ``predict`` may answer (for ``task``); empty if nothing was learnt."""
         ...

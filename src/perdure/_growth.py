@@ -12,19 +12,26 @@ from torch.optim import Optimizer
 
 
 def replace_parameters(optimizer: Optimizer, replaced: Mapping[nn.Parameter, nn.Parameter]) -> None:
-    """Let the optimizer hold the new parameters; its state for them grows by zeros along the first axis."""
+    """Let the optimizer hold the new parameters; its state for them grows by zeros along the first axis, or shrinks."""
     for group in optimizer.param_groups:
         group["params"] = [replaced.get(p, p) for p in group["params"]]
     for old, new in replaced.items():
         state = optimizer.state.pop(old, None)
         if state is not None:
-            optimizer.state[new] = {k: _pad(v, old, new) for k, v in state.items()}
+            optimizer.state[new] = {k: _fit(v, old, new) for k, v in state.items()}
 
 
-def _pad(value: Any, old: Tensor, new: Tensor) -> Any:
+def _fit(value: Any, old: Tensor, new: Tensor) -> Any:
     if not isinstance(value, Tensor) or value.shape != old.shape or value.dim() == 0:
         return value
-    return torch.cat([value, value.new_zeros(new.shape[0] - old.shape[0], *old.shape[1:])])
+    extra = value.new_zeros(max(0, new.shape[0] - old.shape[0]), *old.shape[1:])
+    return torch.cat([value[: new.shape[0]], extra])
+
+
+def forget(part: nn.Module) -> None:
+    """Drop what ``bind`` has allocated."""
+    for name in list(part._buffers):
+        delattr(part, name)
 
 
 def options(optimizer: Optimizer) -> list[dict[str, Any]]:

@@ -1,7 +1,98 @@
-"""Notice a loss or a gradient that is not finite."""
+"""Notice a loss or a gradient that is not finite, before the optimizer makes it everybody's."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from perdure._records import Step
+
+EVERY_STEPS = 16
+
 
 class Diverged(ArithmeticError):
-    """A loss or a gradient is not finite."""
+    """A loss or a gradient is not finite. ``step`` is the update's index, ``losses`` each term's value in it."""
+
+    def __init__(self, what: str, step: int, losses: Mapping[str, float]) -> None:
+        self.step, self.losses = step, dict(losses)
+        values = ", ".join(f"{name}={value:.6g}" for name, value in sorted(losses.items()))
+        super().__init__(
+            f"step {step}: {what} is not finite ({values}): lower the learning rate, or go back to the last checkpoint "
+            'with --on-divergence rollback, run(on_divergence="rollback")'
+        )
+
+
+class Health:
+    """Watches the losses and gradients of a learner.
+
+    In main memory each step is looked at, exactly. On another device that would stall the queue: there one number for
+    each gradient is kept, and all of them are looked at after every 16 steps. Up to 15 updates may have followed the
+    bad one that the error tells of. ``deferred`` overrides which of the two.
+    """
+
+    def __init__(self, deferred: bool | None = None) -> None:
+        self._deferred = deferred
+        self._kept: list[tuple[int, Mapping[str, Tensor], tuple[str, ...], Tensor]] = []
+
+    def check_terms(self, step: Step) -> None:
+        """Raise ``Diverged`` if a term is not finite. Their sum is not asked for: more terms may come."""
+        for loss in step.losses.values():
+            if not self._defers(loss) and not math.isfinite(loss.item()):
+                raise Diverged("the loss", step.index, _values(step.losses))
+
+    def check(self, step: Step, *, gradients: bool) -> None:
+        """Raise ``Diverged`` if the sum of the terms, or a gradient as the optimizer will see it, is not finite."""
+        given = {name: p.grad for name, p in step.params.items()} if gradients else {}
+        grads = {name: _dense(grad) for name, grad in given.items() if grad is not None and grad.numel()}
+        if not self._defers(step.loss):
+            if not math.isfinite(step.loss.item()):
+                raise Diverged("the loss", step.index, _values(step.losses))
+            bad = [name for name, grad in grads.items() if not _finite(grad)]
+            if bad:
+                raise Diverged(_gradients(bad), step.index, _values(step.losses))
+            return
+        largest = torch._foreach_norm(list(grads.values()), math.inf) if grads else ()
+        losses = {k: v.detach() for k, v in step.losses.items()}
+        self._kept.append((step.index, losses, tuple(grads), torch.stack([step.loss.detach(), *largest])))
+        if len(self._kept) == EVERY_STEPS:
+            self.look()
+
+    def look(self) -> None:
+        """Raise ``Diverged`` for the first bad step not looked at so far."""
+        kept, self._kept = self._kept, []
+        if not kept:
+            return
+        flags = iter(torch.isfinite(torch.cat([numbers for *_, numbers in kept])).tolist())
+        for index, losses, names, _ in kept:
+            finite = next(flags)
+            bad = [name for name in names if not next(flags)]
+            if not finite or bad:
+                raise Diverged(_gradients(bad) if finite else "the loss", index, _values(losses))
+
+    def forget(self) -> None:
+        """Nothing has happened yet."""
+        self._kept.clear()
+
+    def _defers(self, loss: Tensor) -> bool:
+        return loss.device.type != "cpu" if self._deferred is None else self._deferred
+
+
+def _finite(grad: Tensor) -> bool:
+    """Whether all numbers are; a finite sum says so at a fraction of the cost, one that overflows says nothing."""
+    return math.isfinite(grad.sum().item()) or bool(torch.isfinite(grad).all())
+
+
+def _dense(grad: Tensor) -> Tensor:
+    return grad.coalesce().values() if grad.is_sparse else grad
+
+
+def _values(losses: Mapping[str, Tensor]) -> dict[str, float]:
+    return {name: loss.item() for name, loss in losses.items()}
+
+
+def _gradients(names: Iterable[str]) -> str:
+    first, *others = names
+    return f"the gradient of {first}" + (f" (and of {len(others)} more parameters)" if others else "")

@@ -14,10 +14,12 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from perdure._admission import Trial, check_labels, check_rows, first_row, try_model
 from perdure._classes import Classes
-from perdure._composition import check_fits, check_optimizer, unique_draws, with_memories
+from perdure._composition import check_optimizer, unique_draws, with_memories
+from perdure._fits import check_fits
 from perdure._forward import run_model
 from perdure._gate import check, check_finite, check_range
-from perdure._growth import options, put_back, replace_parameters, restart, restore
+from perdure._growth import forget, options, put_back, replace_parameters, restart, restore
+from perdure._health import Health
 from perdure._part import PHASES, Part
 from perdure._random import generator
 from perdure._rate import scale
@@ -93,6 +95,7 @@ class Learner:
         self._experience_mask: Tensor | None = None
         self._loaded = False
         self.example: Batch | None = None
+        self._health = Health()
         for part in self.parts:
             for draw in part.draws:
                 draw.memory.require(part.fields)
@@ -107,7 +110,8 @@ class Learner:
         the batch cannot be learnt: NaN, another shape or dtype than before, labels that the head or the experience has
         no place for, a single example where batch normalization needs two. Should the model or a part raise anything
         else, the weights, the optimizer and the memories are as before; classes may have been admitted, batch
-        statistics have moved.
+        statistics have moved. Raises ``Diverged`` before the weights change if the loss or a gradient is not finite; on
+        a GPU up to 16 updates later.
         """
         step = self.forward(batch, first_pass=first_pass)
         torch.autograd.backward(step.loss)
@@ -117,7 +121,10 @@ class Learner:
         return step
 
     def forward(self, batch: Batch, *, first_pass: bool = True) -> Step:
-        """First phase: admit classes, draw exemplars, one forward, the losses. Call ``step.loss.backward()`` next."""
+        """First phase: admit classes, draw exemplars, one forward, the losses. Call ``step.loss.backward()`` next.
+
+        Raises as ``observe`` does.
+        """
         batch = self._admit_batch(batch)
         assert self._classes is not None
         for p in self._trainable:
@@ -152,19 +159,24 @@ class Learner:
             reference = part.reference(step)
             if reference is not None:
                 step.references[part.name] = self._gradient(reference)
+        self._health.check_terms(step)
         return step
 
-    def shape_gradients(self, step: Step) -> None:
-        """Second phase, after backward: parts edit the gradients."""
-        if not self._phases["transform"]:
-            return
-        for p in self._trainable:
-            if p.grad is None:
-                p.grad = torch.zeros_like(p)
-        grads = [p.grad for p in self._trainable if p.grad is not None]
-        with torch.no_grad():
-            for part in self._phases["transform"]:
-                part.transform(grads, step.references.get(part.name))
+    def shape_gradients(self, step: Step, *, finite: bool = True) -> None:
+        """Second phase, after backward: parts edit the gradients. Raises ``Diverged`` if one is not finite then.
+
+        ``finite=False`` where a gradient scaler leaves out updates whose gradients overflow: they are no reason to
+        raise.
+        """
+        if self._phases["transform"]:
+            for p in self._trainable:
+                if p.grad is None:
+                    p.grad = torch.zeros_like(p)
+            grads = [p.grad for p in self._trainable if p.grad is not None]
+            with torch.no_grad():
+                for part in self._phases["transform"]:
+                    part.transform(grads, step.references.get(part.name))
+        self._health.check(step, gradients=finite)
 
     def after_step(self, step: Step) -> None:
         """Third phase, after the optimizer has stepped: parts write their own state."""
@@ -174,6 +186,10 @@ class Learner:
             self.scheduler.step()
         self.num_updates += 1
         self.num_processed += sum(len(s.batch) for s in step.segments.values())
+
+    def check_health(self) -> None:
+        """Raise ``Diverged`` if a loss or a gradient was not finite; on a GPU that is looked at every 16 updates."""
+        self._health.look()
 
     def predict(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
         """The most likely admitted class of each example, (B,) int64; among those of ``task`` where tasks are told."""
@@ -253,7 +269,7 @@ class Learner:
         """
         if not (math.isfinite(factor) and factor > 0):
             raise ValueError(f"factor={factor}: give a positive number")
-        self.rate *= factor
+        self.rate *= float(factor)
         scale(self.optimizer, self.scheduler, factor)
 
     @property
@@ -310,12 +326,14 @@ class Learner:
 
         Raises ``ValueError`` naming both sides, before anything is changed, if they do not fit.
         """
-        check_fits(self.parts, self.model, self.state_dict(), state)
+        rows = check_fits(self.parts, self.model.capacity, self.state_dict(), state)
+        if rows < self.model.capacity or state["example"] is None:
+            self._resize(rows)
+            self._unbind()
         if state["example"] is not None:
-            x, task = state["example"]["x"], state["example"]["task"]
             if self._classes is None:
-                example = first_row(Batch(x, torch.zeros(1, dtype=torch.int64), task), self.device)
-                self._bind(try_model(self.model, example))
+                example = Batch(state["example"]["x"], torch.zeros(1, dtype=torch.int64), state["example"]["task"])
+                self._bind(try_model(self.model, first_row(example, self.device)))
             self._grow(len(state["classes"]["seen"]))
             assert self._classes is not None
             self._classes.load_state_dict(state["classes"])
@@ -332,6 +350,7 @@ class Learner:
         self.experience = state["experience"] and Experience.described(state["experience"])
         self._loaded = True
         self._mask_experience()
+        self._health.forget()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """A learner of its own, in the same state; data sets are shared."""
@@ -411,12 +430,24 @@ class Learner:
             self._experience_mask = None if opened is None else self._classes.mask(opened.classes)
             self._classes.expect(() if opened is None else opened.classes)
 
+    def _unbind(self) -> None:
+        """As before the first batch."""
+        self.example, self._classes, self._learns_from_one = None, None, True
+        for part in self.parts:
+            forget(part)
+
+    def _resize(self, capacity: int) -> None:
+        """Give the head ``capacity`` rows."""
+        if capacity != self.model.capacity:
+            resize = self.model.grow if capacity > self.model.capacity else self.model.shrink
+            replace_parameters(self.optimizer, resize(capacity))
+            self._bind_phases()
+
     def _grow(self, capacity: int) -> None:
         assert self._classes is not None
         if capacity <= self.model.capacity:
             return
-        replace_parameters(self.optimizer, self.model.grow(capacity))
-        self._bind_phases()
+        self._resize(capacity)
         self._classes.grow(capacity)
         for part in self.parts:
             part.grow(self.params, capacity)

@@ -203,7 +203,6 @@ class Hoarder(Counting):
     [
         (WritesWhileReading, "reading_phases_write_nothing"),
         (Undecided, "equal_seeds_equal_learners|no_global_random_generator"),
-        (NotANumber, "reading_phases_write_nothing"),
         (Meddler, "writing_phases_write_their_own"),
         (Editor, "writing_phases_write_their_own"),
         (Hoarder, "state_survives_a_checkpoint"),
@@ -213,6 +212,11 @@ class Hoarder(Counting):
 def test_broken_part_is_found(kind, promise):
     with pytest.raises(AssertionError, match=f"breaks the promise '({promise})'"):
         check_part(kind)
+
+
+def test_part_that_does_not_stay_finite_is_named():
+    with pytest.raises(AssertionError, match=r"NotANumber does not stay finite .* step 0: .*NotANumber=inf"):
+        check_part(NotANumber)
 
 
 class Watcher(Counting):

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from perdure._contract import ContinualLearner
+from perdure._health import Diverged
 from perdure._records import Batch, Experience
 from perdure.checks._script import Event, script
 from perdure.checks._state import snapshot
@@ -83,3 +84,5 @@ def keep(promises: Mapping[str, Callable[[C], None]], case: C, exclude: Mapping[
             promise(case)
         except AssertionError as error:
             raise AssertionError(f"{what} breaks the promise {name!r}: {error}") from error
+        except Diverged as error:
+            raise AssertionError(f"{what} does not stay finite on the stream of this check: {error}") from error

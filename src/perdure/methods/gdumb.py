@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from perdure._admission import Trial, check_labels, first_row, try_model
-from perdure._composition import check_memory_fits
-from perdure._gate import BadBatch, check
+from perdure._fits import check_count, check_memory_fits
+from perdure._gate import MAX_CLASSES, BadBatch, check
+from perdure._growth import forget
 from perdure._learner import Learner, MakeOptimizer
 from perdure._options import LearnerOptions
 from perdure._part import Part
@@ -117,22 +118,33 @@ class GDumb:
         """Multiply the learning rate of all trainings to come by ``factor``."""
         self.learner.scale_learning_rate(factor)
 
+    def check_health(self) -> None:
+        """Raise ``Diverged`` if a loss or a gradient of a training was not finite."""
+        self.learner.check_health()
+
     def fit(self) -> None:
         """Train from the initial weights on what is kept; what is learnt follows from that alone."""
         kept = self.memory.contents()
         self.learner.num_updates = 0  # the address of its random streams
         self.learner.begin(Experience(self.learner.num_begun, tuple(sorted(set(kept.y.tolist())))))
-        for epoch in range(self.fit_epochs):
-            shuffle = generator(self.learner.seed, "gdumb/order", epoch)
-            order = torch.randperm(len(kept), generator=shuffle).to(kept.y.device)
-            batches = [*torch.split(order, self.fit_batch)]
-            if len(batches) > 1 and len(batches[-1]) == 1 < self.fit_batch:  # batch normalization cannot learn from one
-                batches[-2:] = [torch.cat(batches[-2:])]
-            for rows in batches:
-                self.learner.observe(kept.rows(rows))
-        self.learner.end()
+        try:
+            for epoch in range(self.fit_epochs):
+                shuffle = generator(self.learner.seed, "gdumb/order", epoch)
+                order = torch.randperm(len(kept), generator=shuffle).to(kept.y.device)
+                batches = [*torch.split(order, self.fit_batch)]
+                if len(batches) > 1 and len(batches[-1]) == 1 < self.fit_batch:  # what batch normalization cannot learn
+                    batches[-2:] = [torch.cat(batches[-2:])]
+                for rows in batches:
+                    self.learner.observe(kept.rows(rows))
+        finally:
+            self.learner.end()
         self.num_updates += self.learner.num_updates
         self.stale = False
+
+    def _forget(self) -> None:
+        """As before the first batch."""
+        self.example, self.num_classes, self._learns_from_one = None, 0, True
+        forget(self.memory)
 
     def _bind(self, trial: Trial) -> None:
         """Learn the shapes from a first example and allocate the memory, with room for no class yet."""
@@ -214,14 +226,16 @@ class GDumb:
                 f"the state's memory is {', '.join(state['memory'])}, this learner's is {self.memory.name}"
             )
         saved = state["memory"][self.memory.name]
-        check_memory_fits(self.memory, saved)
+        check_memory_fits(self.memory, saved, state["example"])
+        check_count(state, "num_classes", MAX_CLASSES)
+        check_count(state, "num_updates")
         self.learner.load_state_dict(state["learner"])
+        self._forget()
         if state["example"] is not None:
-            label = torch.zeros(1, dtype=torch.int64)
-            example = Batch(state["example"]["x"], label, state["example"]["task"])
+            example = Batch(state["example"]["x"], torch.zeros(1, dtype=torch.int64), state["example"]["task"])
             self._bind(try_model(self.learner.model, first_row(example, self.learner.device)))
             self._make_room(state["num_classes"])
-            self.memory.load_state_dict(saved)
+        self.memory.load_state_dict(saved)
         self._address_memory()
         self.num_updates = state["num_updates"]
         self.stale = state["stale"]

@@ -45,12 +45,19 @@ class LinearHead(Head):
 
     def grow(self, capacity: int) -> dict[nn.Parameter, nn.Parameter]:
         """Append zero rows up to ``capacity``."""
+        return self._resize(capacity)
+
+    def shrink(self, capacity: int) -> dict[nn.Parameter, nn.Parameter]:
+        """Drop the rows from ``capacity`` on."""
+        return self._resize(capacity)
+
+    def _resize(self, capacity: int) -> dict[nn.Parameter, nn.Parameter]:
         replaced = {}
         for name in ("weight", "bias"):
             old = getattr(self, name)
             if old is not None:
-                extra = old.new_zeros(capacity - self.capacity, *old.shape[1:])
-                new = nn.Parameter(torch.cat([old.detach(), extra]), requires_grad=old.requires_grad)
+                extra = old.new_zeros(max(0, capacity - self.capacity), *old.shape[1:])
+                new = nn.Parameter(torch.cat([old.detach()[:capacity], extra]), requires_grad=old.requires_grad)
                 setattr(self, name, new)
                 replaced[old] = new
         self.capacity = capacity

@@ -29,6 +29,10 @@ class Model(nn.Module, ABC):
     def grow(self, capacity: int) -> dict[nn.Parameter, nn.Parameter]:
         """Make room for ``capacity`` classes; returns each parameter that was replaced with its replacement."""
 
+    def shrink(self, capacity: int) -> dict[nn.Parameter, nn.Parameter]:
+        """Counterpart of ``grow``, for going back to an earlier state; a head need not be able to."""
+        raise ValueError(f"the head has {self.capacity} rows and the state {capacity}: load it into a new learner")
+
     def require(self, label: int) -> None:
         """Raise ``ValueError`` if class ``label`` can never be admitted; a head that grows takes any."""
 
@@ -62,6 +66,10 @@ class Network(Model):
         """Grow the head."""
         return self.head.grow(capacity)
 
+    def shrink(self, capacity: int) -> dict[nn.Parameter, nn.Parameter]:
+        """Shrink the head, if it can."""
+        return self.head.shrink(capacity)
+
 
 class Head(nn.Module, ABC):
     """Features (B, D) to logits (B, capacity)."""
@@ -79,6 +87,10 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def grow(self, capacity: int) -> dict[nn.Parameter, nn.Parameter]:
         """Make room for ``capacity`` classes."""
+
+    def shrink(self, capacity: int) -> dict[nn.Parameter, nn.Parameter]:
+        """Counterpart of ``grow``, for going back to an earlier state; a head need not be able to."""
+        raise ValueError(f"the head has {self.capacity} rows and the state {capacity}: load it into a new learner")
 
 
 class Whole(Model):
