@@ -18,7 +18,7 @@ import numpy as np
 from perdure.datasets._files import reading
 from perdure.datasets._info import Array
 
-MOST_OPERATIONS = 4_000_000  # several times those of an official file; each makes an object of some sixty bytes
+MOST_OPERATIONS = 1_000_000  # five times those of an official file; each makes an object of some sixty bytes
 
 
 @dataclass(frozen=True)

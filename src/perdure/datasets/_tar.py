@@ -34,7 +34,10 @@ def read_members(path: Path, names: Collection[str]) -> dict[str, bytes]:
 
 
 def _octal(field: bytes) -> int:
-    return int(field.strip(b" \0") or b"0", 8)
+    digits = field.strip(b" \0") or b"0"
+    if not digits.isdigit():  # a sign would lead backwards, without end
+        raise ValueError(f"{digits!r} where an octal number is due")
+    return int(digits, 8)
 
 
 def _checksum(header: bytes) -> int:
