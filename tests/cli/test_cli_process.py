@@ -14,7 +14,9 @@ from perdure.cli._folder import create_folder
 PERDURE = [sys.executable, "-m", "perdure"]
 
 
-@pytest.mark.parametrize("line", ["--help", "run --help", "methods --help", "--version", "ruun", "run --epoch 3"])
+@pytest.mark.parametrize(
+    "line", ["--help", "run --help", "resume --help", "methods --help", "--version", "ruun", "run --epoch 3"]
+)
 def test_usage_needs_no_pytorch(line):
     code = f"import sys, perdure.cli; perdure.cli.main({line.split()!r}); print(*sorted(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -32,6 +34,10 @@ def test_help_explains(cli):
     assert code == 0
     assert "examples:" in out
     assert "exit codes:" in out
+    code, out, _ = cli("resume --help")
+    assert code == 0
+    assert "examples:" in out
+    assert "--allow-import" in out
     assert cli("").code == 2
     code, _, err = cli("comparee x")
     assert code == 2

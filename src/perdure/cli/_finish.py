@@ -36,7 +36,11 @@ def finish(
             progress.warn(f"to go on: {resume_command(folder, options)}")
     written = True
     if records and not execution.at_once:
-        written = _show(folder, execution, progress, as_json=as_json)
+        try:
+            written = _show(folder, execution, progress, as_json=as_json)
+        except KeyboardInterrupt:
+            progress.warn(f"to write scores and page: {resume_command(folder, options)}")
+            raise
     if not kept:
         remove_folder(folder)
         progress.warn("nothing was completed, nothing is kept")
@@ -69,7 +73,7 @@ def _show(folder: Path, execution: Execution, progress: Progress, *, as_json: bo
         write_json(folder / "scores.json", result)
         report.write(records, page, upper_bounds=bounds, notes=common_notes(records))
     except OSError as error:
-        problem = f"cannot write scores and page: {one_line(error)}"
+        problem = f"cannot write scores and page: {one_line(error)}; perdure resume writes them"
     if as_json:
         show_json(result)
     else:

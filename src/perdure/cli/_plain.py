@@ -50,7 +50,10 @@ def refuse_odd_files(run: Path) -> None:
     """
     for folder, folders, files in os.walk(run):
         for path in (Path(folder, name) for name in (*folders, *files)):
-            mode = path.lstat().st_mode
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:  # a process that works in it has renamed or removed it
+                continue
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 what = "a link" if stat.S_ISLNK(mode) else "neither a file nor a folder"
                 raise ValueError(f"{path} is {what}, and the folder of a run has none: remove it")
