@@ -12,8 +12,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from perdure import generator
-from perdure.streams import ArrayData, ConcatData, DatasetData, from_file, from_folder
-from perdure.streams._errors import FileError
+from perdure.streams import ArrayData, ConcatData, DatasetData, FileError, from_file, from_folder
 from perdure.streams.files import _source, _table
 
 X = np.random.default_rng(0).integers(0, 256, (60, 1, 12, 12), dtype=np.uint8)

@@ -6,6 +6,7 @@ from perdure.streams._data import ArrayData, ConcatData, IndexedData
 from perdure.streams._dataset import DatasetData
 from perdure.streams._derived import cumulative, task_free
 from perdure.streams._domains import domain_incremental, split_by_domain
+from perdure.streams._errors import FileError
 from perdure.streams._mixed import MixedData
 from perdure.streams._stream import SETTINGS, Stream
 from perdure.streams._time import time_ordered
@@ -17,6 +18,7 @@ __all__ = [
     "ArrayData",
     "ConcatData",
     "DatasetData",
+    "FileError",
     "IndexedData",
     "MixedData",
     "NamedTransform",
