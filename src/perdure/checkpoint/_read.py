@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from perdure._contract import ContinualLearner
+from perdure.checkpoint._kinds import check_kinds
 from perdure.checkpoint._manifest import (
     MAX_STATE_BYTES,
     ROWS,
@@ -42,6 +43,7 @@ class Saved:
         """Put ``learner`` into the saved state; ``ValueError``, and the learner as it was, if that does not fit it."""
         try:
             state = self._state(learner)
+            check_kinds(learner.state_dict(), state)
             for one in (*_trial(learner), learner):
                 one.load_state_dict(state)
         except UNFIT as error:

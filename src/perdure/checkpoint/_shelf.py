@@ -10,7 +10,7 @@ from pathlib import Path
 
 from perdure._files import PART, flush
 from perdure.checkpoint._lock import FolderLock
-from perdure.checkpoint._manifest import ROWS, File, damaged, read_manifest
+from perdure.checkpoint._manifest import ROWS, File, read_manifest
 from perdure.checkpoint._pack import Path as Key
 from perdure.checkpoint._read import Saved, read_checkpoint
 from perdure.checkpoint._stage import Staged
@@ -65,8 +65,6 @@ class Shelf:
         paths = self._paths()
         for path in reversed(paths):
             try:
-                if path.is_symlink():
-                    raise damaged(path, "it is a link")
                 return read_checkpoint(path)
             except (ValueError, OSError) as error:
                 self._damaged.add(path.name)
