@@ -270,6 +270,11 @@ def test_hostile_strips(tmp_path: Path) -> None:
             _strips(INFO, zipped(path, method, apple=good, worm=good), 4)
     with refused("train.zip is damaged .apple.webp has 4294967294 bytes"):
         _strips(INFO, patched(zipped(path, apple=good, worm=good), "apple", 24, b"\xfe\xff\xff\xff"), 4)
+    with refused("train.zip is damaged"):  # to members before the beginning of the file
+        raw = bytearray(zipped(path, apple=good, worm=good).read_bytes())
+        raw[-6:-2] = struct.pack("<I", struct.unpack("<I", raw[-6:-2])[0] + 64)
+        path.write_bytes(raw)
+        _strips(INFO, path, 4)
     with refused("train.zip is damaged .*encrypted"):
         encrypted = patched(zipped(path, apple=good, worm=good), "apple", 8, b"\1")
         raw = bytearray(encrypted.read_bytes())

@@ -34,15 +34,13 @@ def damaged(path: Path | str, why: object) -> DamagedError:
 def reading(path: Path | str) -> Iterator[None]:
     """Turn whatever a reader raises into the one error; readers of damaged content raise anything.
 
-    What the system says of the file, such as that it may not be read, stays as it is.
+    That the file is not there, or may not be read, stays as the system says it.
     """
     try:
         yield
-    except DamagedError:
+    except (DamagedError, FileNotFoundError, PermissionError):
         raise
     except Exception as fault:
-        if isinstance(fault, OSError) and fault.errno:
-            raise
         raise damaged(path, str(fault) or type(fault).__name__) from fault
 
 
