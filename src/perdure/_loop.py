@@ -104,6 +104,7 @@ class Loop:
             at.epoch, at.batch = at.epoch + 1, 0
         if self.fed.boundaries:
             self.learner.end()
+        self.learner.check_health()
         if settings.evaluate_every != 0:
             self.watch.look()
         self.watch.measure()
@@ -153,6 +154,7 @@ class Loop:
 
     def _save(self, *, alone: bool = False) -> None:
         assert self._checkpoints is not None
+        self.learner.check_health()
         self.watch.stop_the_clock()
         self._checkpoints.save(self.learner, self.at.to_state(), self.at.updates, alone=alone)
 
