@@ -1,5 +1,6 @@
 """A check is worth something if it finds what is broken: each class here breaks one promise."""
 
+import copy
 import random
 from dataclasses import replace
 
@@ -105,9 +106,57 @@ class Forgetful(Learner):
         return step
 
 
-class Clairvoyant(Learner):
+class Hospitable(Learner):
+    """Lets classes in that the experience does not declare."""
+
+    def begin(self, experience):
+        super().begin(replace(experience, classes=()))
+
+
+class Restless(Learner):
+    """Does to an experience that goes on after loading what belongs to its beginning."""
+
     def begin(self, experience):
         super().begin(experience)
+        with torch.no_grad():
+            self.params["head.weight"].mul_(1.01)
+
+
+class Progressive(Learner):
+    """Never goes back."""
+
+    def load_state_dict(self, state):
+        if state["num_updates"] >= self.num_updates:
+            super().load_state_dict(state)
+
+
+class Shallow(Learner):
+    def __deepcopy__(self, memo):
+        return copy.copy(self)
+
+
+class Steady(Learner):
+    def scale_learning_rate(self, factor):
+        pass
+
+
+class Momentary(Learner):
+    """Scales the rate of now, and not what a restart puts in its place."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, restart="optimizer", **options)
+
+    def scale_learning_rate(self, factor):
+        super().scale_learning_rate(factor)
+        self.rate = 1.0
+
+
+class Clairvoyant(Learner):
+    def begin(self, experience):
+        again = self.experience is not None
+        super().begin(experience)
+        if again:
+            return
         with torch.no_grad():
             last = list(experience.data.batches(8))[-1]
             self.params["head.weight"].add_(last.x.mean())
@@ -140,7 +189,13 @@ class Own(Learner):
         (Unmasked, "answers_are_admitted_classes"),
         (Herd, "answers_do_not_depend_on_company"),
         (Trusting, "malformed_batch_is_refused"),
+        (Hospitable, "malformed_batch_is_refused"),
         (Lenient, "boundaries_pair_up"),
+        (Restless, "state_survives_a_checkpoint"),
+        (Progressive, "earlier_states_can_be_returned_to"),
+        (Shallow, "copies_are_whole"),
+        (Steady, "learning_rate_scales"),
+        (Momentary, "learning_rate_scales"),
         (Forgetful, "state_survives_a_checkpoint"),
         (Clairvoyant, "future_does_not_matter"),
         (Double, "one_forward_per_step"),

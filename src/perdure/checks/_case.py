@@ -53,9 +53,17 @@ class Case:
 
     @property
     def cuts(self) -> tuple[int, ...]:
-        """Points to stop at: around the first batch, and at an eighth, a half and seven eighths of the way."""
+        """Points to stop at: before all, around the first batch, and six on the way."""
         n, first = len(self.events), self.first_observe
-        return tuple(sorted({first, first + 1, n // 8, n // 2, n * 7 // 8}))
+        return tuple(sorted({0, first, first + 1, *(n * eighth // 8 for eighth in (1, 3, 4, 5, 7))}))
+
+    def open_after(self, cut: int) -> Experience | None:
+        """The experience that is open after ``cut`` events."""
+        opened = None
+        for event in self.events[:cut]:
+            if event.batch is None:
+                opened = event.experience
+        return opened
 
     @cached_property
     def trace(self) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from perdure.checks._case import Case, keep
 from perdure.checks._growth import head_grows
 from perdure.checks._phases import PHASE_PROMISES
 from perdure.checks._promises import PROMISES
+from perdure.checks._survival import SURVIVAL_PROMISES
 from perdure.nn import mlp
 from perdure.streams import Stream, class_incremental
 from perdure.terms import CrossEntropy
@@ -31,19 +32,21 @@ def check_learner(
 ) -> None:
     """Check that the learners of ``make(seed)`` keep the promises of ``ContinualLearner`` (and ``Learner``).
 
-    ``make`` gives a new learner with initial weights that depend on ``seed`` alone; it is called some thirty times.
+    ``make`` gives a new learner with initial weights that depend on ``seed`` alone; it is called some fifty times.
     ``stream`` is what they live through, a few dozen examples an experience (8 features in 3 experiences of 2 classes
     if None); whether boundaries and tasks are told follows from it. ``exclude`` maps the names of promises that are not
     to be checked to the reason. Raises ``AssertionError`` saying which promise is broken and where.
 
     >>> import perdure
     >>> def make(seed):
-    ...     model = perdure.nn.linear((8,), 6)
-    ...     return perdure.build("er", model, lambda p: torch.optim.SGD(p, lr=0.1), memory=16, draw=4, seed=seed)
+    ...     torch.manual_seed(seed)
+    ...     model = perdure.nn.mlp((8,), 4, hidden=(8,), dropout=0.1)
+    ...     def momentum(params): return torch.optim.SGD(params, lr=0.1, momentum=0.9)
+    ...     return perdure.build("er", model, momentum, memory=16, draw=4, seed=seed)
     >>> check_learner(make)
     """
     case = Case(make, example_stream() if stream is None else stream, batch_size)
-    promises = PROMISES | (LEARNER_PROMISES if isinstance(case.make(0), Learner) else {})
+    promises = PROMISES | SURVIVAL_PROMISES | (LEARNER_PROMISES if isinstance(case.make(0), Learner) else {})
     keep(promises, case, exclude or {}, case.make(0).name or type(case.make(0)).__name__)
 
 

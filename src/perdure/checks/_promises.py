@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +12,6 @@ import torch
 from perdure._gate import MAX_CLASSES, BadBatch
 from perdure._random import addressed_default
 from perdure._records import Batch, Experience
-from perdure.checkpoint import load, save
 from perdure.checks._case import SEED, Case
 from perdure.checks._script import blind
 from perdure.checks._state import batch_difference, copy_batch, difference, no_global_randomness, none, snapshot
@@ -84,8 +81,8 @@ def answers_do_not_depend_on_company(case: Case) -> None:
 
 
 def malformed_batch_is_refused(case: Case) -> None:
-    """What cannot be learnt raises ``BadBatch`` or ``TypeError`` and changes nothing: malformed batches, first or later,
-    classes that an open experience does not declare, one example by itself where the model needs two.
+    """What cannot be learnt raises ``BadBatch`` or ``TypeError`` and changes nothing: malformed batches, first or
+    later, classes that an open experience does not declare, one example by itself where the model needs two.
     """
     good = case.events[case.first_observe].batch
     assert good is not None
@@ -159,23 +156,6 @@ def boundaries_pair_up(case: Case) -> None:
     _refuses(learner, lambda: learner.begin(Experience(1, ())), "begin() while an experience is open")
 
 
-def state_survives_a_checkpoint(case: Case) -> None:
-    """Saved anywhere and loaded into a learner of another seed, new or used, learning goes on as if uninterrupted."""
-    with tempfile.TemporaryDirectory() as folder:
-        running, at = case.make(SEED), 0
-        for cut in case.cuts:
-            case.play(running, at, cut)
-            at = cut
-            path = save(Path(folder) / str(cut), running)
-            used = case.first_observe + 1 if cut == case.cuts[-1] else 0
-            learner = case.learner(used, SEED + 1)
-            load(path, learner)
-            none(difference(case.trace[cut], snapshot(learner)), f"saved and loaded after {cut} calls")
-            case.play(learner, cut)
-            none(difference(case.trace[-1], snapshot(learner)), f"gone on from a checkpoint after {cut} calls")
-            none(difference(case.final_answers, case.answers(learner)), f"answers, saved after {cut} calls")
-
-
 def future_does_not_matter(case: Case) -> None:
     """With noise for all data that were not observed yet, the learner is the same now."""
     for cut in case.cuts:
@@ -212,7 +192,6 @@ PROMISES: dict[str, Callable[[Case], None]] = {
         answers_do_not_depend_on_company,
         malformed_batch_is_refused,
         boundaries_pair_up,
-        state_survives_a_checkpoint,
         future_does_not_matter,
     )
 }
