@@ -201,3 +201,19 @@ def test_an_image_that_cannot_be_read_is_skipped_and_shown(cli, tmp_path, monkey
     assert record.num_skipped == 1
     assert "17.png" in record.incidents[0].text
     assert "17.png" in (tmp_path / "c" / "report.html").read_text()
+
+
+def test_divergence_is_rolled_back_counted_and_shown(cli, quick, tmp_path):
+    line = f"{quick},er --seeds 2 --lr 1e38 --on-divergence rollback --rollback-factor 1e-39 --checkpoint-every 2"
+    code, out, err = cli(f"{line} --out a")
+    assert code == 0
+    assert "rolled back: " in err
+    assert "\nfinetune: seed 0 was rolled back once; seed 1 was rolled back once\n" in out
+    scores = json.loads((tmp_path / "a" / "scores.json").read_text())
+    assert scores["methods"]["er"]["rollbacks"] == [1, 1]
+    assert scores["methods"]["er"]["skipped"] == [0, 0]
+    page = (tmp_path / "a" / "report.html").read_text()
+    assert "What went wrong" in page
+    code, _, err = cli(f"{line} --max-rollbacks 0 --out b")
+    assert code == 1
+    assert "Diverged" in err

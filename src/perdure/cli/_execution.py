@@ -19,6 +19,7 @@ from perdure.cli._folder import checkpoints_path, record_path
 from perdure.cli._learners import Learners
 from perdure.cli._options import Options
 from perdure.cli._progress import Progress
+from perdure.cli._signals import Signals
 from perdure.cli._stream import Streams
 from perdure.streams import Stream
 
@@ -36,8 +37,11 @@ class Execution:
     ended it all before its time, and ``at_once`` that somebody does not want to wait any longer.
     """
 
-    def __init__(self, options: Options, folder: Path, records: Records, progress: Progress, *, debug: bool) -> None:
+    def __init__(
+        self, options: Options, folder: Path, records: Records, progress: Progress, signals: Signals, *, debug: bool
+    ) -> None:
         self._options, self._folder, self._progress, self._debug = options, folder, progress, debug
+        self._signals = signals
         self._notes = describe(options)
         self._found = records
         self._failed: set[str] = set()
@@ -74,6 +78,7 @@ class Execution:
                 for info in learners.methods:
                     if info.name in self.missing(seed):
                         self._run_method(learners, info, stream, inputs, seed)
+                        self._signals.check()
         except KeyboardInterrupt as interrupt:
             self.interrupt = interrupt
         except Stopped as stop:

@@ -12,7 +12,7 @@ from perdure.cli._errors import debugging
 from perdure.cli._options import Options
 from perdure.cli._parser import make_parser, parse
 from perdure.cli._plain import refuse_odd_files
-from perdure.cli._signals import terminable
+from perdure.cli._signals import Signals, interruptible
 from perdure.cli._trust import refuse_named_code
 
 if TYPE_CHECKING:
@@ -54,24 +54,23 @@ def main(arguments: Sequence[str]) -> int:
 
     progress = Progress(quiet=given.quiet)
     try:
-        with terminable(), FolderLock(folder, progress.warn):
-            return _resume(folder, given.allow_import, progress, as_json=given.json, debug=debugging(arguments))
+        with interruptible() as signals, FolderLock(folder, progress.warn):
+            options = _options(folder, given.allow_import)
+            return _resume(folder, options, progress, signals, as_json=given.json, debug=debugging(arguments))
     except Locked as error:
         raise ValueError(error) from error
 
 
-def _resume(folder: Path, allowed: Collection[str], progress: Progress, *, as_json: bool, debug: bool) -> int:
+def _resume(folder: Path, options: Options, progress: Progress, signals: Signals, *, as_json: bool, debug: bool) -> int:
     """Learn what is missing, then finish as every run does."""
     from perdure.cli._execution import Execution
     from perdure.cli._finish import finish
     from perdure.cli._kept import kept_records
 
-    refuse_odd_files(folder)
-    options = _options(folder / CONFIG, allowed)
     records = kept_records(folder, options, progress.warn)
     missing = len(options.method) * len(options.seeds) - len(records)
     progress.expect(missing, options.method)
-    execution = Execution(options, folder, records, progress, debug=debug)
+    execution = Execution(options, folder, records, progress, signals, debug=debug)
     if missing:
         _go_on(folder, options, execution, progress)
     else:
@@ -79,10 +78,12 @@ def _resume(folder: Path, allowed: Collection[str], progress: Progress, *, as_js
     return finish(folder, options, execution, progress, as_json=as_json, new=False)
 
 
-def _options(path: Path, allowed: Collection[str]) -> Options:
-    """The configuration in a run folder, if it names nothing that is not allowed."""
+def _options(folder: Path, allowed: Collection[str]) -> Options:
+    """The configuration of a run folder, if that has no odd files and names nothing that is not allowed."""
     import perdure
 
+    refuse_odd_files(folder)
+    path = folder / CONFIG
     found = read_config(path)
     refuse_named_code(found, allowed, str(path))
     options = resolve_config(found, path)

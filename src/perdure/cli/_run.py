@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from perdure.cli._config import Output, dump, parse_run
 from perdure.cli._errors import debugging
 from perdure.cli._options import Options
-from perdure.cli._signals import terminable
+from perdure.cli._signals import Signals, interruptible
 
 if TYPE_CHECKING:
     from perdure.cli._progress import Progress
@@ -23,11 +23,11 @@ def main(arguments: Sequence[str]) -> int:
 
     progress = Progress(quiet=output.quiet)
     progress.expect(len(options.method) * len(options.seeds), options.method)
-    with terminable():
-        return _run(options, output, progress, debug=debugging(arguments))
+    with interruptible() as signals:
+        return _run(options, output, progress, signals, debug=debugging(arguments))
 
 
-def _run(options: Options, output: Output, progress: Progress, *, debug: bool) -> int:
+def _run(options: Options, output: Output, progress: Progress, signals: Signals, *, debug: bool) -> int:
     """Check everything, then make the folder, then learn."""
     import torch
 
@@ -47,7 +47,7 @@ def _run(options: Options, output: Output, progress: Progress, *, debug: bool) -
     learners.check(first, seed)
     config, machine = dump(replace(options, setting=streams.setting)), environment()
     folder = create_folder(output.out, options.data, streams.setting, options.method)
-    execution = Execution(options, folder, {}, progress, debug=debug)
+    execution = Execution(options, folder, {}, progress, signals, debug=debug)
     with FolderLock(folder, progress.warn):
         _write_head(folder, config, machine)
         with progress:
