@@ -12,8 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from filelock import FileLock, Timeout
-
 from perdure._files import write_file
 from perdure.checkpoint._manifest import is_plain, read_json
 
@@ -33,12 +31,16 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path, say: Callable[[str], object]) -> None:
+        from filelock import FileLock
+
         self._folder, self._say = folder, say
         self._lock = FileLock(folder / "lock")
         self._owner = folder / "owner.json"
 
     def __enter__(self) -> Self:
         """Raises ``Locked`` at once if another process holds the folder, ``OSError`` if it cannot be written to."""
+        from filelock import Timeout
+
         if not self._folder.is_dir():
             raise FileNotFoundError(f"{self._folder} is not there: it was moved or removed")
         if os.path.lexists(lock := self._folder / "lock") and not is_plain(lock):
