@@ -6,6 +6,7 @@ Nobody's checksums protect from an attacker, who makes a manifest that fits; so 
 import json
 import math
 import os
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 
 import perdure
-from perdure.checkpoint._manifest import MANIFEST, ROWS, STATE, TENSORS
+from perdure.checkpoint._manifest import MANIFEST, ROWS, STATE, TENSORS, measure
 
 few = settings(max_examples=80, derandomize=True)
 many = settings(max_examples=250, derandomize=True)
@@ -156,42 +157,49 @@ def test_tensors_that_are_retouched_or_left_out(name, which, where, retouch, tau
 
 
 HOSTILE_MANIFESTS = {
-    "up": lambda m, _: m["rows"].update({"../secret.safetensors": {"bytes": 1, "sha256": ""}}),
-    "up, as a file": lambda m, _: m["files"].update({"../secret.safetensors": {"bytes": 1, "sha256": ""}}),
-    "absolute": lambda m, secret: m["rows"].update({str(secret): {"bytes": 1, "sha256": ""}}),
-    "absolute, as a file": lambda m, secret: m["files"].update({str(secret): {"bytes": 1, "sha256": ""}}),
-    "a folder": lambda m, _: m["rows"].update({"": {"bytes": 1, "sha256": ""}}),
-    "a name of 300 digits": lambda m, _: m["rows"].update({"1" * 300 + ".safetensors": {"bytes": 1, "sha256": ""}}),
-    "a null byte": lambda m, _: m["rows"].update({"1\0.safetensors": {"bytes": 1, "sha256": ""}}),
-    "huge sizes": lambda m, _: [f.update(bytes=1 << 62) for f in m["files"].values()],
-    "sizes below zero": lambda m, _: [f.update(bytes=-1) for f in m["files"].values()],
-    "sizes as words": lambda m, _: [f.update(bytes=str(f["bytes"])) for f in m["files"].values()],
-    "a billion ranks": lambda m, _: m.update(ranks=10**9),
-    "no ranks": lambda m, _: m.update(ranks=0),
-    "ranks below zero": lambda m, _: m.update(ranks=-1),
-    "a rank too many": lambda m, _: m.update(ranks=2),
-    "half a rank": lambda m, _: m.update(ranks=0.5),
-    "yes": lambda m, _: m.update(ranks=True),
-    "no files": lambda m, _: m.update(files={}),
-    "a list of files": lambda m, _: m.update(files=[*m["files"]]),
-    "a file's checksum is a list": lambda m, _: m["files"][STATE].update(sha256=[]),
-    "something less": lambda m, _: m.pop("torch"),
-    "a format to come": lambda m, _: m.update(format=10**30),
-    "format 1": lambda m, _: m.update(format=1),
-    "many entries": lambda m, _: m["rows"].update(
-        {f"{i}.safetensors": {"bytes": 1, "sha256": ""} for i in range(10**6)}
-    ),
-    "rows that are not there": lambda m, _: m["rows"].update({"9.safetensors": {"bytes": 1, "sha256": ""}}),
+    "a folder": lambda m: m["rows"].update({"": {"bytes": 1, "sha256": ""}}),
+    "a name of 300 digits": lambda m: m["rows"].update({"1" * 300 + ".safetensors": {"bytes": 1, "sha256": ""}}),
+    "a null byte": lambda m: m["rows"].update({"1\0.safetensors": {"bytes": 1, "sha256": ""}}),
+    "huge sizes": lambda m: [f.update(bytes=1 << 62) for f in m["files"].values()],
+    "sizes below zero": lambda m: [f.update(bytes=-1) for f in m["files"].values()],
+    "sizes as words": lambda m: [f.update(bytes=str(f["bytes"])) for f in m["files"].values()],
+    "a billion ranks": lambda m: m.update(ranks=10**9),
+    "no ranks": lambda m: m.update(ranks=0),
+    "ranks below zero": lambda m: m.update(ranks=-1),
+    "a rank too many": lambda m: m.update(ranks=2),
+    "half a rank": lambda m: m.update(ranks=0.5),
+    "yes": lambda m: m.update(ranks=True),
+    "no files": lambda m: m.update(files={}),
+    "a list of files": lambda m: m.update(files=[*m["files"]]),
+    "a file's checksum is a list": lambda m: m["files"][STATE].update(sha256=[]),
+    "something less": lambda m: m.pop("torch"),
+    "a format to come": lambda m: m.update(format=10**30),
+    "format 1": lambda m: m.update(format=1),
+    "many entries": lambda m: m["rows"].update({f"{i}.safetensors": {"bytes": 1, "sha256": ""} for i in range(10**6)}),
+    "rows that are not there": lambda m: m["rows"].update({"9.safetensors": {"bytes": 1, "sha256": ""}}),
 }
 
 
 @pytest.mark.parametrize("change", HOSTILE_MANIFESTS.values(), ids=HOSTILE_MANIFESTS)
-def test_hostile_manifests_are_refused(tmp_path, change):
-    secret = tmp_path / "secret.safetensors"
+def test_hostile_manifests_are_refused(change):
+    with forged(sound("er"), sealed=True) as checkpoint:
+        manifest = json.loads((checkpoint / MANIFEST).read_text())
+        change(manifest)
+        (checkpoint / MANIFEST).write_text(json.dumps(manifest))
+        assert attempt(checkpoint, "er")
+
+
+@pytest.mark.parametrize("kind", ["files", "rows"])
+@pytest.mark.parametrize("way", ["up", "absolute"])
+def test_no_file_elsewhere_is_opened(tmp_path, kind, way):
+    """Though it is just what the manifest says."""
+    secret = tmp_path / "1.safetensors"
     secret.write_bytes(to_bytes({"x": torch.zeros(1)}))
     with forged(sound("er"), sealed=True) as checkpoint:
         manifest = json.loads((checkpoint / MANIFEST).read_text())
-        change(manifest, secret)
+        here = checkpoint if kind == "files" else checkpoint.parent / ROWS
+        name = str(secret) if way == "absolute" else os.path.relpath(secret, here)
+        manifest[kind][name] = asdict(measure(secret))
         (checkpoint / MANIFEST).write_text(json.dumps(manifest))
         assert attempt(checkpoint, "er")
 
