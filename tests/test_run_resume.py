@@ -245,6 +245,16 @@ def test_bad_batches_raise_or_are_left_out_and_counted(tmp_path):
     assert timeless(resumed) == timeless(record)
 
 
+def test_an_experience_of_which_nothing_can_be_learnt_raises():
+    stream = STREAMS["class-incremental"]
+    bad = stream.experiences[1].data
+    spoilt = poisoned(stream, bad.take(torch.arange(len(bad))).x[:, 0].tolist())
+    told = []
+    with pytest.raises(perdure.BadBatch, match=r"not one batch of classes 2 3 could be learnt.*NaN"):
+        perdure.run(learner("er"), spoilt, on_bad_batch="skip", say=told.append, **settings_of(stream))
+    assert len(told) > 3
+
+
 class Unreadable:
     """A dataset some of whose items cannot be read."""
 
@@ -263,7 +273,7 @@ class Unreadable:
 
 def test_batches_that_cannot_be_read_are_left_out_and_counted(tmp_path):
     whole = Unreadable(())
-    data = DatasetData(Unreadable((7, 20)), targets=whole.y)
+    data = DatasetData(Unreadable((0, 20)), targets=whole.y)  # the very first among them
     stream = class_incremental(data, (whole.x, whole.y), experiences=3)
     with pytest.raises((OSError, ValueError), match="truncated"):
         perdure.run(learner("er"), stream, **settings_of(stream))

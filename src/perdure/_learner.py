@@ -237,8 +237,9 @@ class Learner:
             self.model.require(max(experience.classes, default=0))
         if self.num_begun and self.restart != "never":
             self._restart()
-        if self._classes is None and experience.data is not None:
-            trial = try_model(self.model, first_row(next(iter(experience.data.batches(1))), self.device))
+        first = _first_batch(experience) if self._classes is None else None
+        if first is not None:
+            trial = try_model(self.model, first_row(first, self.device))
             self.model.require(max(experience.classes, default=0))
             self._bind(trial)
         if self._classes is not None:
@@ -464,6 +465,14 @@ class Learner:
     def _gradient(self, loss: Tensor) -> list[Tensor]:
         grads = torch.autograd.grad(loss, self._trainable, retain_graph=True, allow_unused=True)
         return [torch.zeros_like(p) if g is None else g for p, g in zip(self._trainable, grads, strict=True)]
+
+
+def _first_batch(experience: Experience) -> Batch | None:
+    """One example of the experience, None where there is none that can be read: whoever feeds the batches says so."""
+    try:
+        return None if experience.data is None else next(iter(experience.data.batches(1)))
+    except (ValueError, OSError):
+        return None
 
 
 def _like(mine: Mapping[str, Tensor], saved: Mapping[str, Tensor] | None) -> dict[str, Tensor] | None:

@@ -54,6 +54,7 @@ class Loop:
         evaluator = Evaluator(stream, settings.evaluation_samples, settings.seed)
         self.watch = Watch(learner, evaluator, at, progress, total)
         self._signals = Signals()
+        self._why = "there is none"
 
     def run(self, signals: Signals) -> None:
         """Go on from the newest checkpoint, or begin; leave one that holds the end."""
@@ -102,6 +103,8 @@ class Loop:
                     self.watch.look()
                 self._pause(learnt)
             at.epoch, at.batch = at.epoch + 1, 0
+        if at.updates == at.changes[-1]:
+            raise BadBatch(f"not one batch of {self._name()} could be learnt: {self._why}")
         if self.fed.boundaries:
             self.learner.end()
         self.learner.check_health()
@@ -134,6 +137,7 @@ class Loop:
                 raise BadBatch(f'{text}; on_bad_batch="skip" leaves such batches out') from error
             raise error
         self.at.num_skipped += 1
+        self._why = text
         self.at.add(Incident("skipped", name, self.at.updates, text))
         if self.at.num_skipped <= MOST_INCIDENTS:
             self._say(f"skipped: {text}")
