@@ -5,6 +5,7 @@ When to kill is drawn from addressed random streams: equal seeds give equal mome
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -26,17 +27,17 @@ SHORT = 0.004  # seconds; a tensor file is written in less
 
 COMMON = "--data digits --seeds 1 --batch-size 10 --checkpoint-minutes 0 --quiet --json"
 METHODS = {
-    "er": "--method er --memory 100 --draw 10 --model-option hidden=100, --model-option dropout=0.3 --epochs 4 "
-    "--checkpoint-every 7",
-    "der_pp": "--method der_pp --memory 200 --draw 10 --model-option hidden=100, --epochs 3 --checkpoint-every 5 "
+    "er": "--method er --memory 100 --draw 10 --model-option hidden=100, --model-option dropout=0.3 --epochs 2 "
+    "--checkpoint-every 6",
+    "der_pp": "--method der_pp --memory 200 --draw 10 --model-option hidden=100, --epochs 2 --checkpoint-every 7 "
     "--keep-checkpoints 2",
-    "gdumb": "--method gdumb --memory 200 --option fit_epochs=15 --model-option hidden=100, --model-option dropout=0.2 "
-    "--checkpoint-every 3 --keep-checkpoints 1",
-    "er_ace, ring, momentum, scheduler": "--method er_ace --memory-kind ring --memory 100 --draw 10 "
+    "gdumb": "--method gdumb --memory 200 --option fit_epochs=12 --model-option hidden=100, --model-option dropout=0.2 "
+    "--checkpoint-every 4 --keep-checkpoints 1",
+    "er_ace, ring, momentum, schedule": "--method er_ace --memory-kind ring --memory 100 --draw 10 "
     "--model-option hidden=100, --optimizer-option momentum=0.9 --lr 0.02 --scheduler OneCycleLR "
-    "--scheduler-option max_lr=0.05 --scheduler-option total_steps=10000 --epochs 3 --checkpoint-every 4",
-    "cumulative, adam": "--method cumulative --optimizer adam --lr 0.002 --model-option hidden=100, "
-    "--model-option dropout=0.2 --checkpoint-every 6",
+    "--scheduler-option max_lr=0.05 --scheduler-option total_steps=1000 --epochs 2 --checkpoint-every 6",
+    "cumulative, adam, restarts": "--method cumulative --optimizer adam --lr 0.002 --model-option hidden=100, "
+    "--model-option dropout=0.2 --checkpoint-every 9",
 }
 
 
@@ -179,11 +180,20 @@ def differences(alone: Path, other: Path) -> list[str]:
     if here != there:
         found.append(f"files {sorted(here ^ there)}")
     records = [p.relative_to(alone) for p in sorted((alone / RUN / "records").iterdir())]
-    pairs = [(alone / name, other / name) for name in (*records, Path(RUN, "scores.json"))]
+    pairs = [(alone / name, other / name) for name in (*records, Path(RUN, "scores.json"), Path(RUN, "report.html"))]
     for pair in [*pairs, (printed(alone, "out"), printed(other, "out"))]:
-        a, b = (without_seconds(json.loads(p.read_text())) if p.exists() else None for p in pair)
+        a, b = (without_seconds(numbers(path)) for path in pair)
         found += [f"{pair[0].name}: {text}" for text in unequal(a, b)]
     return found
+
+
+def numbers(path: Path) -> Any:
+    """The JSON in a file, or in a page; None if it is not there."""
+    if not path.exists():
+        return None
+    text = path.read_text()
+    page = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    return json.loads(page[1] if page else text)
 
 
 def without_seconds(value: Any) -> Any:

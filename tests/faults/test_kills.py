@@ -46,9 +46,16 @@ def test_the_harness_sees_what_differs(tmp_path):
         records.mkdir(parents=True)
         (records / "er-seed0.json").write_text(json.dumps({"accuracy": [[accuracy]], "cost": {"seconds": accuracy}}))
         (tmp_path / name / killing.RUN / "scores.json").write_text("{}")
+        page = f'<p><script type="application/json" id="data">[{accuracy}]</script>'
+        (tmp_path / name / killing.RUN / "report.html").write_text(page)
         killing.printed(tmp_path / name, "out").write_text("{}")
     (tmp_path / "b" / killing.RUN / ".x.part").touch()
-    first, second = killing.differences(tmp_path / "a", tmp_path / "b")[::2]
-    assert "left over: .x.part" in first
-    assert "er-seed0.json: /accuracy/0/0: 0.5 alone, 0.50000" in second
+    found = killing.differences(tmp_path / "a", tmp_path / "b")
+    assert [text.partition(":")[0] for text in found] == [
+        "left over",
+        "files ['.x.part']",
+        "er-seed0.json",
+        "report.html",
+    ]
+    assert "er-seed0.json: /accuracy/0/0: 0.5 alone, 0.50000" in found[2]
     assert killing.differences(tmp_path / "a", tmp_path / "a") == []
