@@ -98,6 +98,8 @@ def test_terminated_killed_resumed_and_left_alone_are_the_same(cli, start, tmp_p
     wait_for(lambda: newest(tmp_path / "a" / "checkpoints") > reached, second)
     second.kill()
     second.communicate()
+    number, _, update = max(p.parent.name for p in tmp_path.glob("a/checkpoints/er-seed0/0*/manifest.json")).split("-")
+    assert int(number) <= int(update) // 10 + 4  # it went on; to begin anew takes twice as many
 
     code, out, err = cli("resume a --json --quiet")
     assert code == 0
