@@ -185,6 +185,24 @@ def test_a_signal_waits_for_the_update_and_the_checkpoint(tmp_path, number):
     assert timeless(record) == timeless(whole)
 
 
+def test_a_signal_after_the_last_update_is_not_lost(tmp_path):
+    """The run is complete and saved, and says that it was interrupted."""
+    stream = STREAMS["class-incremental"]
+    whole = perdure.run(learner("er"), stream, **settings_of(stream))
+    checkpoints = Checkpoints(tmp_path)
+    close = checkpoints.__class__.__exit__
+
+    class Late(Checkpoints):
+        def __exit__(self, *args):
+            os.kill(os.getpid(), signal.SIGTERM)
+            close(self, *args)
+
+    with pytest.raises(Interrupted):
+        perdure.run(learner("er"), stream, checkpoints=Late(tmp_path), **settings_of(stream))
+    record = perdure.run(learner("er", seed=1), stream, checkpoints=checkpoints, **settings_of(stream))
+    assert timeless(record) == timeless(whole)
+
+
 def test_a_second_ctrl_c_leaves_at_once(tmp_path):
     stream = STREAMS["class-incremental"]
     fresh = learner("er")

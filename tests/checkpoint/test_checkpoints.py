@@ -227,6 +227,16 @@ def test_a_removed_folder_stops_with_an_error_or_is_told_once(tmp_path):
         assert difference(snapshot(learner), restored(checkpoints.newest())) is None
 
 
+def test_a_folder_that_cannot_be_made_is_told_of(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match="there is none yet"), Checkpoints(tmp_path / "file" / "run"):
+        pass
+    told = []
+    with Checkpoints(tmp_path / "file" / "run", on_error="continue", say=told.append) as checkpoints:
+        teach_and_save(checkpoints, build(), 2)
+    assert "learning goes on without" in told[0]
+
+
 def test_a_write_that_fails_leaves_the_last_one_and_nothing_else(tmp_path, monkeypatch):
     learner = build()
     with Checkpoints(tmp_path) as checkpoints:

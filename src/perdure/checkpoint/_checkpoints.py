@@ -77,7 +77,10 @@ class Checkpoints:
         return self._shelf.folder
 
     def __enter__(self) -> Self:
-        self._shelf.open()
+        try:
+            self._shelf.open()
+        except OSError as error:
+            self._fail(error)
         self._since = None
         self._put_off()
         return self
