@@ -27,7 +27,8 @@ class Signals:
 def deferred() -> Iterator[Signals]:
     """Note the first SIGINT or SIGTERM instead of acting on it; a second SIGINT raises ``KeyboardInterrupt`` at once.
 
-    One that nobody has acted on when the block ends raises ``Interrupted``. Only the main thread can do so; elsewhere nothing is changed.
+    One that nobody has acted on when the block ends raises ``Interrupted``. Only the main thread can do so; elsewhere
+    nothing is changed.
     """
     signals = Signals()
     if threading.current_thread() is not threading.main_thread():
