@@ -6,27 +6,28 @@ import copy
 import math
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from perdure._learner import Learner
-from perdure.checkpoint import load, save
+from perdure.checkpoint import Checkpoints, load
 from perdure.checks._case import SEED, Case
 from perdure.checks._state import difference, none, snapshot
 
 
 def state_survives_a_checkpoint(case: Case) -> None:
     """Saved anywhere and loaded into a learner of another seed, new or used, learning goes on as if uninterrupted; an
-    experience that is open then gets its data back by ``begin``.
+    experience that is open then gets its data back by ``begin``. Of memories only what was written since the last time
+    is saved.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Checkpoints(folder, minutes=None) as checkpoints:
         running, at = case.make(SEED), 0
         for cut in case.cuts:
             case.play(running, at, cut)
             at = cut
-            path = save(Path(folder) / str(cut), running)
+            checkpoints.save(running, None, cut)
+            checkpoints.wait()
             used = case.first_observe + 1 if cut == case.cuts[-1] else 0
             learner = case.learner(used, SEED + 1)
-            load(path, learner)
+            load(folder, learner)
             none(difference(case.trace[cut], snapshot(learner)), f"saved and loaded after {cut} calls")
             opened = case.open_after(cut)
             if opened is not None:
