@@ -1,5 +1,6 @@
 # make demo   learn handwritten digits class by class with four methods, and show what each one kept
 # make test   all tests, in a virtual environment of their own
+# make soak   300 kills (KILLS=300) of runs that learn, each resumed and compared with one left alone: half an hour
 # make lint   style, types, import rules, spelling
 # Each sets up what it needs in .venv; nothing else on the machine is touched.
 
@@ -11,10 +12,10 @@ DEMO := runs/demo
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean
+.PHONY: help demo test soak lint format clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -4
+	@sed -n 's/^# //p' Makefile | head -5
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -30,6 +31,9 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest --numprocesses auto
+
+soak: $(VENV)/.ready
+	$(BIN)/python tests/faults/soak.py
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -3,14 +3,16 @@
 When to kill is drawn from addressed random streams: equal seeds give equal moments, as far as the clock allows.
 """
 
+import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,48 +126,43 @@ def printed(folder: Path, what: str) -> Path:
     return folder.with_name(f"{folder.name}.{what}")
 
 
-def draw_moment(seed: int, name: str, number: int, alone: Life, reach: float = REACH) -> Moment:
-    """The ``number``-th kill of the victim ``name``."""
-    kind = KINDS[number % len(KINDS)]
-    u, v = torch.rand(2, generator=generator(seed, f"kill/{name}", number)).tolist()
-    at = 1 + int(u * reach * alone.operations)
-    if kind == KINDS[0]:
-        return Moment(kind, at, None)
-    if kind == KINDS[1]:
-        return Moment(kind, at, v * SHORT)
-    return Moment(kind, 1, v * reach * alone.seconds)
+def draw_moments(seed: int, name: str, alone: Life, reach: float = REACH) -> Iterator[Moment]:
+    """When to kill the victim ``name``, for ever."""
+    for number, kind in enumerate(itertools.cycle(KINDS)):
+        u, v = torch.rand(2, generator=generator(seed, f"kill/{name}", number)).tolist()
+        at = 1 + int(u * reach * alone.operations)
+        delay = {KINDS[0]: None, KINDS[1]: v * SHORT, KINDS[2]: v * reach * alone.seconds}[kind]
+        yield Moment(kind, 1 if kind == KINDS[2] else at, delay)
 
 
-def torment(arguments: str, folder: Path, alone: Path, left: Life, kills: int, seed: int, name: str, **reach) -> Tally:
+def torment(arguments: str, folder: Path, alone: Path, moments: Iterable[Moment], kills: int, note: str) -> Tally:
     """Kill ``kills`` times, resuming in between, in as many run folders as that takes; each ends as ``alone`` did.
 
-    Raises ``AssertionError`` where it does not.
+    Raises ``AssertionError``, with ``note``, where it does not.
     """
-    tally, started = Tally(), time.monotonic()
-    place, line = folder / "0", f"run {arguments} --out {RUN}"
+    tally, started, begin = Tally(), time.monotonic(), f"run {arguments} --out {RUN}"
+    places, line, coming = (folder / str(n) for n in itertools.count()), begin, iter(moments)
+    place = next(places)
     while True:
-        done = sum(tally.kills.values())
-        moment = draw_moment(seed, name, done, left, **reach) if done < kills else None
+        moment = next(coming) if sum(tally.kills.values()) < kills else None
         life = live(line, place, moment)
-        tally.resumes += line.startswith("resume")
-        if life.code == -9:
-            assert moment is not None
-            tally.kills[moment.kind] += 1
+        tally.resumes += line != begin
+        if life.code == -signal.SIGKILL:
+            tally.kills[moment.kind if moment else "by somebody else"] += 1
             tally.inside += bool(leftovers(place / RUN))
-            if not (place / RUN / "config.yaml").exists():  # killed before there was anything to resume
-                place, line = folder / str(done + 1), f"run {arguments} --out {RUN}"
-                continue
             line = f"resume {RUN} --quiet --json"
+            if not (place / RUN / "config.yaml").exists():  # killed before there was anything to resume
+                place, line = next(places), begin
             continue
-        assert life.code == 0, f"seed {seed}, {name}, after kill {done} ({moment}): exit {life.code}: {life.err}"
+        after = f"{note}, {place}, {tally}, {moment}"
+        assert life.code == 0, f"{after}: exit {life.code}: {life.err}"
         found = differences(alone, place)
-        assert not found, f"seed {seed}, {name}, {place}, after {done} kills: {found}"
+        assert not found, f"{after}: {found}"
         tally.completed += 1
-        if done >= kills:
-            break
-        place, line = folder / str(done), f"run {arguments} --out {RUN}"
-    tally.seconds = time.monotonic() - started
-    return tally
+        if moment is None:
+            tally.seconds = time.monotonic() - started
+            return tally
+        place, line = next(places), begin
 
 
 def leftovers(run: Path) -> list[str]:

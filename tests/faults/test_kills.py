@@ -25,7 +25,8 @@ def test_killed_again_and_again(tmp_path, name):
     (method,) = scores["methods"].values()
     assert len(method["weights_sha256"][0]) == 64
 
-    tally = killing.torment(arguments, tmp_path, tmp_path / "alone", alone, KILLS, SEED, name)
+    moments = killing.draw_moments(SEED, name, alone)
+    tally = killing.torment(arguments, tmp_path, tmp_path / "alone", moments, KILLS, f"FAULTS_SEED={SEED}")
     assert sum(tally.kills.values()) == KILLS, tally
     assert set(tally.kills) == set(killing.KINDS), tally
     assert tally.completed >= 1
