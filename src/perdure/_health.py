@@ -14,15 +14,16 @@ EVERY_STEPS = 16
 
 
 class Diverged(ArithmeticError):
-    """A loss or a gradient is not finite. ``step`` is the update's index, ``losses`` each term's value in it."""
+    """A loss or a gradient is not finite.
+
+    ``step`` is the update's index, ``losses`` each term's value in it; ``what`` says it all, without advice.
+    """
 
     def __init__(self, what: str, step: int, losses: Mapping[str, float]) -> None:
         self.step, self.losses = step, dict(losses)
         values = ", ".join(f"{name}={value:.6g}" for name, value in sorted(losses.items()))
-        super().__init__(
-            f"step {step}: {what} is not finite ({values}): lower the learning rate, or go back to the last checkpoint "
-            'with --on-divergence rollback, run(on_divergence="rollback")'
-        )
+        self.what = f"step {step}: {what} is not finite ({values})"
+        super().__init__(f'{self.what}: lower the learning rate, or have it done by on_divergence="rollback"')
 
 
 class Health:

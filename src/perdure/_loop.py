@@ -176,7 +176,7 @@ class Loop:
         self.learner.scale_learning_rate(settings.rollback_factor)
         position = Position.from_state(saved.position)
         text = (
-            f"{self._name()}: {error}; back from update {at.updates} to {position.updates} with the learning rate "
+            f"{self._name()}: {error.what}; back from update {at.updates} to {position.updates} with the learning rate "
             f"times {settings.rollback_factor}"
         )
         position.train_seconds, position.evaluation_seconds = at.train_seconds, at.evaluation_seconds
