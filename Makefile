@@ -1,6 +1,6 @@
 # make demo   learn handwritten digits class by class with four methods, and show what each one kept
 # make test   all tests, in a virtual environment of their own
-# make soak   300 kills (KILLS=300) of runs that learn, each resumed and compared with one left alone: half an hour
+# make soak   300 kills (KILLS=300) of runs that learn, each resumed and compared with one left alone: 15 minutes
 # make lint   style, types, import rules, spelling
 # Each sets up what it needs in .venv; nothing else on the machine is touched.
 

@@ -5,6 +5,7 @@ each operation on files of a short run.
 """
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -62,7 +63,10 @@ def leave_alone(name: str, arguments: str, place: Path) -> Victim:
     life = live(f"run {arguments} --out {RUN}", folder / "alone")
     if life.code:
         raise SystemExit(f"{name}, left alone: {life.err}")
+    (method,) = json.loads(life.out)["methods"].values()
+    weights, accuracy = method["weights_sha256"][0], method["accuracy"]["mean"]
     say(f"{name}: left alone, {life.seconds:.1f} s after the start, {life.operations} operations on files")
+    say(f"{name}: weights {weights}, accuracy {accuracy:.4f}")
     return Victim(name, arguments, folder, life)
 
 
