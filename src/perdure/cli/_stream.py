@@ -25,6 +25,7 @@ from perdure.streams import (
     task_incremental,
     time_ordered,
 )
+from perdure.streams.files import LEFT_OUT
 
 Say = Callable[[str], object]
 FILE_OPTIONS = ("target", "features", "by", "test", "image_size")
@@ -38,7 +39,8 @@ class Streams:
     """
 
     def __init__(self, options: Options, say: Say) -> None:
-        self._options = options
+        self._options, self._say = options, say
+        self._told: set[str] = set()
         names = [info.name for info in list_datasets()]
         self._named: Dataset | None = None
         if options.data in names:
@@ -64,6 +66,10 @@ class Streams:
     def make(self, seed: int) -> Stream:
         """The stream whose split and order ``seed`` decides."""
         stream = self._named_stream(self._named, seed) if self._named else self._file_stream(seed)
+        for note in stream.notes:
+            if note.startswith(LEFT_OUT) and note not in self._told:  # they are the same for each seed
+                self._told.add(note)
+                self._say(note)
         if self._options.transform is not None:  # one that does not fit the data fails here, not while learning
             assert stream.experiences[-1].data is not None
             next(iter(stream.experiences[-1].data.batches(1)))

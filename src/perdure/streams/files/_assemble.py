@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from perdure._records import Data, Experience
 from perdure.streams.files._plan import Plan
 from perdure.streams.files._table import WINDOW_BYTES, HeldRows, TableData
@@ -19,7 +17,7 @@ def assemble(
     learnt: Plan, judged: Plan, names: Sequence[str], limit_bytes: int, *, task: bool
 ) -> tuple[Experiences, Experiences, list[str]]:
     """What is learnt, what is judged, and notes. ``judged`` is ``learnt`` itself, or the plan of a test file."""
-    whole = HeldRows(learnt, np.arange(len(learnt))) if learnt.num_bytes <= limit_bytes else None
+    whole = HeldRows(learnt, learnt.usable()) if learnt.num_bytes <= limit_bytes else None
     limit = _judged_rows(judged, limit_bytes)
     held = whole if whole is not None and judged is learnt else HeldRows(judged, judged.sample(limit))
     if whole is None and judged is not learnt:

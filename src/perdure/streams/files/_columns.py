@@ -5,16 +5,21 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perdure.streams._errors import FileError
-from perdure.streams.files._errors import missing, numbered
+from perdure.streams.files._errors import Unreadable, missing, numbered
 from perdure.streams.files._source import Array, Source
 
+if TYPE_CHECKING:
+    from perdure.streams.files._bad_rows import BadRows
+
 Types = Mapping[str, Any]  # the Arrow type of each column
+SHOWN = 40  # bytes of a cell
 MOST = 1 << 16  # columns: a reader takes some ten kilobytes for each
 
 
@@ -24,20 +29,43 @@ class Columns(Source):
     _rows: int | None = None  # where known before reading
 
     def __init__(
-        self, path: Path, files: Sequence[Path], types: Types, keys: Sequence[str], features: Sequence[str] | None
+        self,
+        path: Path,
+        files: Sequence[Path],
+        types: Types,
+        keys: Sequence[str],
+        features: Sequence[str] | None,
+        bad: BadRows | None,
     ) -> None:
         chosen = choose(path, types, keys, features)
         used = {*chosen, *keys}
         unused = [name for name in types if name not in used] if features is None else []
-        super().__init__(path, files, chosen, (len(chosen),), np.float32, unused)
+        super().__init__(path, files, chosen, (len(chosen),), np.float32, unused, bad)
 
     @abstractmethod
     def _read(self, names: Sequence[str], chunk: int) -> Iterator[Any]:
         """The record batches of one chunk, the columns ``names`` only and in that order."""
 
     def _pieces(self, names: Sequence[str], chunk: int) -> Iterator[tuple[int, Any]]:
-        stop = (*self.starts[1:], self._rows)[chunk]
-        return numbered(self.path, self._read(names, chunk), self.starts[chunk], stop)
+        row, stop = self.starts[chunk], (*self.starts[1:], self._rows)[chunk]
+        try:
+            for first, batch in numbered(self.path, self._read(names, chunk), row, stop):
+                yield first, batch
+                row = first + len(batch)
+        except Unreadable as error:
+            if self.bad is None or not self._is_good_before(error):
+                raise
+            self.bad.lose(row, stop, error.why)
+
+    def _is_good_before(self, error: Unreadable) -> bool:
+        """Whether what was read before this damage can be trusted; pages of Parquet come whole or not at all."""
+        del error
+        return True
+
+    def _numeric(self, name: str, column: Any) -> Any:
+        """An Arrow array of the column ``name`` as numbers."""
+        del name
+        return column
 
     def values(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
         for chunk in range(len(self.starts)):
@@ -53,16 +81,24 @@ class Columns(Source):
 
         x = np.empty((len(batch), len(self.features)), np.float32)
         for j, column in enumerate(batch.columns):
-            x[:, j] = column.cast(pyarrow.float32(), safe=False).to_numpy(zero_copy_only=False)
+            number = self._numeric(self.features[j], column)
+            x[:, j] = number.cast(pyarrow.float32(), safe=False).to_numpy(zero_copy_only=False)
         finite = np.isfinite(x)
-        if not finite.all():
-            i, j = np.argwhere(~finite)[0].tolist()
-            found = batch.column(j)[i].as_py()
-            raise FileError(
-                f"{self.path}: column {self.features[j]!r} holds {'no value' if found is None else found} "
-                f"in row {row + i} (from 0): features are finite float32 numbers; fill or drop such rows, or the column"
+        if self.bad is not None or not finite.all():
+            self._refuse(
+                row,
+                np.logical_not(finite.all(axis=1)),
+                partial(self._trouble, batch, finite),
+                "features are finite float32 numbers; fill or drop such rows, or the column",
             )
         return x
+
+    def _trouble(self, batch: Any, finite: Array, i: int) -> str:
+        j = int(finite[i].argmin())
+        found = batch.column(j)[i].as_py()
+        if isinstance(found, bytes):
+            found = repr(found[:SHOWN].decode(errors="replace"))
+        return f"column {self.features[j]!r} holds {'no value' if found is None else found}"
 
 
 def column_types(path: Path, schema: Any) -> Types:

@@ -21,7 +21,8 @@ Order = Sequence[Value] | Literal["shuffled"] | None
 class Division:
     """``names`` of the experiences, a ``sentence`` on how they were made, and the rule that makes them.
 
-    ``parts`` leads from the labels (N,) of any file, and its values of the by-column, to the experience of each row.
+    ``parts`` leads from the labels (N,) of any file, and its values of target and by-column, to the experience of each
+    row; that of a bad row means nothing.
     """
 
     names: tuple[str, ...]
@@ -44,15 +45,27 @@ def by_class(
     return Division(names, sentence, lambda labels, _: of_class[labels])
 
 
-def by_time(rows: int, experiences: int) -> Division:
-    """Parts of equal length in the order of the file."""
+def by_time(target: Values, experiences: int) -> Division:
+    """Parts of equal length in the order of the file, named by their first and last rows."""
+    numbers = _usable(target)
+    rows = len(numbers)
     if rows < 2 * experiences:
         raise ValueError(f"{rows} rows in {experiences} experiences: give experiences= from 1 to {rows // 2}")
     ends = np.cumsum(_lengths(rows, experiences)).tolist()
-    names = tuple(f"rows {a}–{b - 1}" for a, b in zip([0, *ends], ends, strict=False))
+    names = tuple(f"rows {numbers[a]}–{numbers[b - 1]}" for a, b in zip([0, *ends], ends, strict=False))
     sentence = f"Domain-incremental: {rows} rows in {experiences} parts, in the order of the file."
-    numbers = small(range(experiences), experiences)
-    return Division(names, sentence, lambda labels, _: np.repeat(numbers, _lengths(len(labels), experiences)))
+    part = small(range(experiences), experiences)
+
+    def parts(labels: Array, values: Sequence[Values]) -> Array:
+        usable = _usable(values[0])
+        found = np.repeat(part, _lengths(len(usable), experiences))
+        if isinstance(usable, range):
+            return found
+        every = np.zeros(len(labels), part.dtype)
+        every[usable] = found
+        return every
+
+    return Division(names, sentence, parts)
 
 
 def by_column(column: Values, order: Order, seed: int) -> Division:
@@ -62,7 +75,7 @@ def by_column(column: Values, order: Order, seed: int) -> Division:
     ordered = [values[i] for i in class_order(as_numbers(column.path, order, values), len(values), seed)]
     sentence = f"Domain-incremental: an experience for each of the {len(values)} values of {column.name!r}."
     names = tuple(f"{column.name} {value}" for value in ordered)
-    return Division(names, sentence, lambda _, by: by[0].numbered(ordered))
+    return Division(names, sentence, lambda _, values: values[1].numbered(ordered))
 
 
 def as_numbers(path: Path, order: Order, values: Sequence[Value]) -> Sequence[int] | Literal["shuffled"] | None:
@@ -75,6 +88,11 @@ def as_numbers(path: Path, order: Order, values: Sequence[Value]) -> Sequence[in
         if value not in place:
             raise missing(path, "value of order=,", str(value), list(map(str, values)))
     return [place[value] for value in order]
+
+
+def _usable(target: Values) -> range | Array:
+    """The rows that are not bad."""
+    return range(len(target)) if target.bad is None else np.flatnonzero(~target.bad.mask)
 
 
 def _lengths(rows: int, parts: int) -> Array:

@@ -11,6 +11,14 @@ from typing import Any
 from perdure.streams._errors import FileError, first_line
 
 
+class Unreadable(FileError):
+    """Content that is damaged; ``why`` in the words of its reader."""
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.why = why
+
+
 @contextmanager
 def reading(path: Path, where: str = "") -> Iterator[None]:
     """Turn whatever a reader raises into one line that names the file and ``where`` in it.
@@ -23,9 +31,12 @@ def reading(path: Path, where: str = "") -> Iterator[None]:
         raise
     except Exception as error:
         of_system = isinstance(error, OSError) and error.errno
-        why = error.strerror if isinstance(error, OSError) and of_system else first_line(error)
+        why = str(error.strerror) if isinstance(error, OSError) and of_system else first_line(error)
         remedy = "check the disk and who may read it" if of_system else "it is damaged or cut short; write it again"
-        raise FileError(f"{path}: {where or 'this file'} cannot be read ({why}): {remedy}") from error
+        line = f"{path}: {where or 'this file'} cannot be read ({why}): {remedy}"
+        if of_system or isinstance(error, MemoryError):  # another time the same content may be read
+            raise FileError(line) from error
+        raise Unreadable(line, why) from error
 
 
 def numbered(path: Path, pieces: Iterable[Any], start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Any]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from perdure.streams._errors import FileError
+from perdure.streams.files._bad_rows import TOLD, left_out_note, refusal
 from perdure.streams.files._errors import missing
+from perdure.streams.files._images import trouble
 from perdure.streams.files._paths import inside, regular
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -52,6 +54,27 @@ def list_folder(path: Path, classes: Sequence[str] | None = None) -> Folder:
         labels += [names.index(entry.name)] * len(images)
         num_others += len(entries) - len(images)
     return Folder(names, tuple(files), tuple(labels), num_others)
+
+
+def without_bad(path: Path, folder: Folder) -> tuple[Folder, list[str]]:
+    """``folder`` in ``path`` less the images that cannot be decoded, and a note on these. Decodes every image."""
+    found = [trouble(file) for file in folder.files]
+    good = [i for i, why in enumerate(found) if not why]
+    count = len(found) - len(good)
+    if not count:
+        return folder, []
+    bad = [(file, why) for file, why in zip(folder.files, found, strict=True) if why]
+    reasons = [f"{file}: {why}" for file, why in bad[:TOLD]]
+    if 2 * count > len(found):
+        raise FileError(refusal(path, count, len(found), "images", reasons, "what they are"))
+    labels = tuple(folder.labels[i] for i in good)
+    for label in sorted(set(folder.labels) - set(labels)):
+        first = found[folder.labels.index(label)]
+        raise FileError(
+            f"{path / folder.classes[label]}: no image here can be read ({first}): add some, or remove the folder"
+        )
+    kept = replace(folder, files=tuple(folder.files[i] for i in good), labels=labels)
+    return kept, [left_out_note(count, f"{len(found)} images", "read", reasons)]
 
 
 def _visible(path: Path) -> list[Path]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from perdure.streams._stream import Stream
 from perdure.streams.files._assemble import assemble
+from perdure.streams.files._bad_rows import check_on_bad
 from perdure.streams.files._division import Order, by_class, by_column, by_time
 from perdure.streams.files._open import open_source, open_test, read_values, stem
 from perdure.streams.files._plan import Plan, check_counts
@@ -28,6 +30,7 @@ def from_file(
     seed: int = 0,
     name: str | None = None,
     memory_limit_mb: int = 512,
+    on_bad: Literal["raise", "skip"] = "raise",
 ) -> Stream:
     """A stream from the rows of a Parquet, CSV or npz file, of any size.
 
@@ -55,6 +58,11 @@ def from_file(
     missing, a target without value, a feature that is no finite number, a single class, a damaged file. Rows in these
     messages count from 0, without the header.
 
+    ``on_bad="skip"`` leaves out of learning and of judging the rows that cannot be learnt from (without target, with a
+    feature that is no finite number, that cannot be read, of unknown class in ``test``) and says in the notes how many
+    and why. They are found by reading the file once more, before anything is learnt, and depend on the file alone. What
+    is wrong with the whole file is refused all the same, and so are files of which more than half is bad.
+
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "plants.csv"
     >>> _ = path.write_text("height,kind\\n" + "1.5,fern\\n2.5,moss\\n" * 10)
@@ -66,20 +74,24 @@ def from_file(
     if column == target:
         raise ValueError(f'by={by!r} is the target: use by="classes"')
     _check(by, experiences, order, holdout, memory_limit_mb, task=task)
+    check_on_bad(on_bad)
     keys = (target,) if column is None else (target, column)
-    source = open_source(Path(path), keys, features)
+    source = open_source(Path(path), keys, features, skip=on_bad == "skip")
     values = read_values(source, keys)
     found = class_values(values[0])
     if by == "classes":
         division = by_class(values[0], found, experiences, order, seed, task=task)
     elif by == "time":
-        division = by_time(len(values[0]), experiences)
+        division = by_time(values[0], experiences)
     else:
         division = by_column(values[1], order, seed)
 
     def plan(source: Source, values: Sequence[Values], share: float) -> Plan:
         labels = values[0].numbered(found)
-        return Plan(source, labels, division.parts(labels, values[1:]), len(found), len(division.names), share, seed)
+        parts = division.parts(labels, values)
+        if source.bad is not None:
+            parts = source.bad.close(parts, len(division.names))
+        return Plan(source, labels, parts, len(found), len(division.names), share, seed)
 
     if test is None:
         learnt = judged = plan(source, values, holdout)
@@ -88,6 +100,9 @@ def from_file(
         other = open_test(Path(test), keys, source)
         learnt, judged = plan(source, values, 0.0), plan(other, read_values(other, keys), 1.0)
         held_out = f"Judged on {other.path.name}."
+    bad = [] if source.bad is None else source.bad.note()
+    if judged.source.bad is not None and judged is not learnt:
+        bad += judged.source.bad.note(f" of {judged.source.path.name}")
     classes = tuple(map(str, found))
     check_counts(learnt, judged, division.names, classes)
     taught, judgements, notes = assemble(learnt, judged, division.names, memory_limit_mb << 20, task=task)
@@ -100,7 +115,7 @@ def from_file(
         stem(source.path) if name is None else name,
         ordered=by == "time",
         classes=classes,
-        notes=(division.sentence, held_out, *notes),
+        notes=(division.sentence, held_out, *notes, *bad),
     )
 
 

@@ -6,14 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from perdure.streams._classes import class_incremental, task_incremental
 from perdure.streams._data import ArrayData, IndexedData
 from perdure.streams._stream import Stream
+from perdure.streams.files._bad_rows import check_on_bad
 from perdure.streams.files._division import Order, as_numbers
-from perdure.streams.files._folder import Folder, list_folder
+from perdure.streams.files._folder import Folder, list_folder, without_bad
 from perdure.streams.files._images import Form, ImageData, common_form, decode
 from perdure.streams.files._paths import inside
 
@@ -30,6 +32,7 @@ def from_folder(
     seed: int = 0,
     name: str | None = None,
     memory_limit_mb: int = 512,
+    on_bad: Literal["raise", "skip"] = "raise",
 ) -> Stream:
     """A class-incremental stream from images ``path/<class>/*`` (png, jpg, jpeg, webp, bmp).
 
@@ -42,7 +45,9 @@ def from_folder(
     names) and ``task`` are as in ``from_file``.
 
     Images that together need more than ``memory_limit_mb`` are decoded whenever they are wanted. Files that are no
-    images are passed over and counted in the notes of the stream.
+    images are passed over and counted in the notes of the stream. ``on_bad="skip"`` decodes all images once, leaves out
+    those that cannot be (cut short, damaged, no images, too many pixels) and says in the notes how many and why; of a
+    folder of which more than half is bad, nothing is left out: that is refused.
 
     Raises ``FileNotFoundError``, or ``ValueError`` with one line on what is wrong and what to do: images of different
     sizes, of more than 8 bits, of too many pixels, damaged; a link that leads out of the folder; a single class.
@@ -62,11 +67,18 @@ def from_folder(
         raise ValueError(f"size={size}: give at least 1 pixel, or None to keep the size")
     if memory_limit_mb < 1:
         raise ValueError(f"memory_limit_mb={memory_limit_mb}: give at least 1")
+    check_on_bad(on_bad)
     root = path = Path(path)
     if test is None and (path / "train").is_dir() and (path / "test").is_dir():
         path, test = inside(root, root / "train"), inside(root, root / "test")
     train = list_folder(path)
     held = None if test is None else list_folder(Path(test), train.classes)
+    bad: list[str] = []
+    if on_bad == "skip":
+        train, bad = without_bad(path, train)
+        if test is not None and held is not None:
+            held, more = without_bad(Path(test), held)
+            bad += more
     folders = [train] if held is None else [train, held]
     form = common_form([file for folder in folders for file in folder.files], size)
     lazy = math.prod(form.shape) * sum(len(folder.files) for folder in folders) > memory_limit_mb << 20
@@ -81,7 +93,7 @@ def from_folder(
         name=root.name if name is None else name,
         classes=train.classes,
     )
-    return replace(stream, notes=(*stream.notes, *_notes(folders, lazy=lazy)))
+    return replace(stream, notes=(*stream.notes, *_notes(folders, lazy=lazy), *bad))
 
 
 def _data(folder: Folder, form: Form, *, lazy: bool) -> IndexedData:

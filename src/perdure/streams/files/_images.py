@@ -16,7 +16,7 @@ from torch import Tensor
 
 from perdure.streams._data import IndexedData
 from perdure.streams._errors import FileError
-from perdure.streams.files._errors import reading
+from perdure.streams.files._errors import Unreadable, reading
 from perdure.streams.files._source import EXAMPLE_BYTES, Array
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -83,6 +83,16 @@ def decode(file: Path, form: Form) -> Array:
         return np.asarray(converted).reshape(form.height, form.width, -1).transpose(2, 0, 1)
 
 
+def trouble(file: Path) -> str:
+    """Why ``file`` cannot be decoded; nothing if it can."""
+    try:
+        with _opened(file) as image:
+            image.load()
+    except Unreadable as error:
+        return error.why
+    return ""
+
+
 class ImageData(IndexedData):
     """Images decoded when they are wanted, batch by batch.
 
@@ -112,6 +122,5 @@ def _opened(file: Path) -> Iterator[Any]:
             with Image.open(file, formats=FORMATS) as image:
                 yield image
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise FileError(
-                f"{file}: more than {Image.MAX_IMAGE_PIXELS} pixels, which may exhaust memory: make the image smaller"
-            ) from error
+            why = f"more than {Image.MAX_IMAGE_PIXELS} pixels, which may exhaust memory"
+            raise Unreadable(f"{file}: {why}: make the image smaller", why) from error

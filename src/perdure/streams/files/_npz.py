@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -14,6 +15,9 @@ from perdure.streams.files._errors import missing, numbered, reading
 from perdure.streams.files._npy import read_header, read_rows
 from perdure.streams.files._source import PIECE_BYTES, PIECE_ROWS, Array, Source
 
+if TYPE_CHECKING:
+    from perdure.streams.files._bad_rows import BadRows
+
 VALUE_BYTES = 1 << 20  # of one class or domain
 
 
@@ -21,10 +25,13 @@ class NPZ(Source):
     """Rows of the array ``features`` (x by default), of any shape (N, ...).
 
     Images, that is uint8 of three or more dimensions, keep uint8. An array stored column by column (Fortran order) is
-    read whole each time.
+    read whole each time. Damage is refused even where bad rows are not: the checksum is that of the whole array, so no
+    row before the place where reading fails is known to be good.
     """
 
-    def __init__(self, path: Path, keys: Sequence[str], features: Sequence[str] | None) -> None:
+    def __init__(
+        self, path: Path, keys: Sequence[str], features: Sequence[str] | None, bad: BadRows | None = None
+    ) -> None:
         names = ["x"] if features is None else list(features)
         if len(names) != 1:
             raise FileError(f"{path}: features={names}: an npz has one array of examples; name just one")
@@ -49,7 +56,7 @@ class NPZ(Source):
                     )
                 self._key_bytes = max(self._key_bytes, header.dtype.itemsize)
         image = x.dtype == np.uint8 and len(of_one) >= 2
-        super().__init__(path, [path], names, of_one, np.uint8 if image else np.float32)
+        super().__init__(path, [path], names, of_one, np.uint8 if image else np.float32, bad=bad)
         self._check_rows(rows)
 
     def values(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
@@ -65,10 +72,15 @@ class NPZ(Source):
         for row, raw in numbered(self.path, read_rows(self.path, self.features[0], self.piece_rows)):
             with np.errstate(over="ignore", invalid="ignore"):
                 x = raw.astype(self.dtype)
-            if not np.isfinite(x).all():
-                where = np.argwhere(~np.isfinite(x))[0].tolist()
-                raise FileError(
-                    f"{self.path}: array {self.features[0]!r} holds {raw[tuple(where)]} in row {row + where[0]} "
-                    "(from 0): features are finite float32 numbers; fill such places or leave out the rows"
+            finite = np.isfinite(x)
+            if self.bad is not None or not finite.all():
+                self._refuse(
+                    row,
+                    ~finite.reshape(len(x), -1).all(axis=1),
+                    partial(self._trouble, raw, finite),
+                    "features are finite float32 numbers; fill such places or leave out the rows",
                 )
             yield row, x
+
+    def _trouble(self, raw: Array, finite: Array, i: int) -> str:
+        return f"array {self.features[0]!r} holds {raw[i][~finite[i]].flat[0]}"

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from perdure.streams._errors import FileError
 from perdure.streams.files._columns import Columns, Types, choose, column_types
 from perdure.streams.files._errors import reading
 from perdure.streams.files._paths import inside, regular
+
+if TYPE_CHECKING:
+    from perdure.streams.files._bad_rows import BadRows
 
 BUFFER_BYTES = 1 << 20  # read ahead of each column
 
@@ -19,11 +22,13 @@ BUFFER_BYTES = 1 << 20  # read ahead of each column
 class Parquet(Columns):
     """The rows of one or several Parquet files, put end to end."""
 
-    def __init__(self, path: Path, keys: Sequence[str], features: Sequence[str] | None) -> None:
+    def __init__(
+        self, path: Path, keys: Sequence[str], features: Sequence[str] | None, bad: BadRows | None = None
+    ) -> None:
         self._keys = tuple(keys)
         parts = _parts(path) if path.is_dir() else [path]
         footers = [_footer(part) for part in parts]
-        super().__init__(path, parts, footers[0][1], keys, features)
+        super().__init__(path, parts, footers[0][1], keys, features, bad)
         for part, (_, types) in zip(parts, footers, strict=True):
             choose(part, types, keys, self.features)
         self._groups = [(part, g) for part, (groups, _) in zip(parts, footers, strict=True) for g in range(len(groups))]

@@ -19,6 +19,7 @@ BLOCK_ROWS = 1 << 16  # looked at together
 class Plan:
     """The place of every row of ``source``. ``labels``, ``parts``: (N,) unsigned, its class and its experience.
 
+    The part of a row that is left out is ``num_parts``, and no experience has it.
     A row is held out if a number in [0, 1), addressed by ``seed`` and its row number, is below ``holdout``: nothing
     about it depends on how the file is read. 0 holds out none, 1 all.
     """
@@ -55,9 +56,14 @@ class Plan:
         total = np.zeros(shape, np.int64)
         for start in range(0, len(self), BLOCK_ROWS):
             rows = np.arange(start, min(start + BLOCK_ROWS, len(self)))
+            rows = rows[self.parts[rows] < self.num_parts]
             cell = np.ravel_multi_index((self.held(rows).astype(np.intp), self.parts[rows], self.labels[rows]), shape)
             total += np.bincount(cell, minlength=total.size).reshape(shape)
         return total
+
+    def usable(self) -> Array:
+        """The rows that are not left out, ascending."""
+        return np.flatnonzero(self.parts < self.num_parts)
 
     def classes(self, part: int) -> tuple[int, ...]:
         """The classes that ``part`` learns from."""

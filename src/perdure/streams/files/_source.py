@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perdure.streams._errors import FileError
 from perdure.streams.files._errors import reading
+
+if TYPE_CHECKING:
+    from perdure.streams.files._bad_rows import BadRows
 
 Array = np.ndarray[Any, Any]
 PIECE_BYTES = 4 << 20  # read at once, at most
@@ -26,7 +29,8 @@ class Source(ABC):
 
     ``shape`` and ``dtype`` are those of one example. ``starts``: the first row of each chunk that can be read by itself
     (a row group); one chunk where a file can only be read from its beginning. ``features``: the columns of x;
-    ``left_out``: those that are neither features nor asked for.
+    ``left_out``: those that are neither features nor asked for. ``bad``: where rows that cannot be learnt from are
+    taken note of, and x then holds anything; without it they are refused.
     """
 
     starts: tuple[int, ...] = (0,)
@@ -39,7 +43,9 @@ class Source(ABC):
         shape: Sequence[int],
         dtype: Any,
         left_out: Sequence[str] = (),
+        bad: BadRows | None = None,
     ) -> None:
+        self.bad = bad
         self.path, self.features, self.left_out = path, tuple(features), tuple(left_out)
         self.shape, self.dtype = tuple(shape), np.dtype(dtype)
         self._files = tuple(files)
@@ -56,7 +62,7 @@ class Source(ABC):
 
     @abstractmethod
     def _examples(self, chunk: int) -> Iterator[tuple[int, Array]]:
-        """First row and x (n, *shape) of the pieces of one chunk, checked to be finite."""
+        """First row and x (n, *shape) of the pieces of one chunk, checked to be finite but for bad rows."""
 
     def examples(self, chunks: Iterable[int] | None = None) -> Iterator[tuple[int, Array]]:
         """First row and x (n, *shape), piece by piece, of the ``chunks`` named or of all."""
@@ -76,6 +82,14 @@ class Source(ABC):
     def piece_rows(self) -> int:
         """Rows read at once, at most."""
         return max(1, min(PIECE_ROWS, PIECE_BYTES // self.row_bytes))
+
+    def _refuse(self, first: int, wrong: Array, why: Callable[[int], str], remedy: str) -> None:
+        """Rows of a piece from row ``first`` on that are ``wrong`` (n,): refuse them, or take note of them."""
+        if self.bad is not None:
+            self.bad.meet(first, wrong, why)
+        elif wrong.any():
+            i = int(wrong.argmax())
+            raise FileError(f"{self.path}: {why(i)} in row {first + i} (from 0): {remedy}")
 
     def _check_rows(self, rows: int) -> None:
         """Refuse a file that swells beyond what real data does: its rows would fill the memory."""
