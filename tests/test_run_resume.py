@@ -13,6 +13,7 @@ from torch.optim import lr_scheduler
 
 import perdure
 from perdure import Checkpoints, Interrupted
+from perdure._position import Position
 from perdure.nn import mlp
 from perdure.streams import DatasetData, Stream, class_incremental, domain_incremental, task_free, task_incremental
 
@@ -144,6 +145,19 @@ def test_another_run_is_refused_with_both_sides(tmp_path, change, words):
         perdure.run(fresh, stream, checkpoints=Checkpoints(tmp_path), **settings_of(stream, **change))
     assert all(word in str(raised.value) for word in words)
     assert fresh.num_updates == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"experience": -1}, "below 0"), ({"batch": "many"}, "batch: "), ({"incidents": [{"kind": "x"}]}, "incidents/0")],
+)
+def test_a_forged_position_is_refused_in_one_line(change, words):
+    state = Position({}).to_state()
+    assert Position.from_state(state) == Position({})
+    with pytest.raises(ValueError, match="position is damaged") as raised:
+        Position.from_state(state | change)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_other_data_or_another_method_are_refused(tmp_path):

@@ -51,9 +51,17 @@ class Position:
     @staticmethod
     def from_state(state: Any) -> Position:
         """The position again, checked field by field. Raises ``ValueError``."""
-        from pydantic import TypeAdapter
+        from pydantic import TypeAdapter, ValidationError
 
-        return TypeAdapter(Position).validate_python(state)
+        try:
+            found = TypeAdapter(Position).validate_python(state)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = "/".join(map(str, first["loc"]))
+            raise ValueError(f"the checkpoint's position is damaged: {where}: {first['msg']}") from None
+        if min(found.experience, found.epoch, found.batch, found.updates) < 0:
+            raise ValueError("the checkpoint's position is damaged: it counts below 0")
+        return found
 
     def add(self, incident: Incident) -> None:
         """Keep the incident, if there are not many of its kind already."""

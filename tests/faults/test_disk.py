@@ -139,7 +139,8 @@ def test_the_folder_of_checkpoints_is_taken_away(alone, tmp_path, what):
     life = live(line, tmp_path, Moment("", MIDDLE, 0.0), then=lambda: folder.rename(tmp_path / "x"))
     if what == "stop":
         others = stopped(life, "No such file or directory", "there is none yet")
-        assert others == ["nothing was completed, nothing is kept"]
+        assert others[0] == "to go on: perdure resume run"
+        assert (tmp_path / "run" / "config.yaml").exists()
         assert all(read_checkpoint(path).position for path in checkpoints(tmp_path / "x"))
     else:
         assert life.code == 0, life.err

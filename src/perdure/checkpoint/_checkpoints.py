@@ -145,6 +145,7 @@ class Checkpoints:
             rows = self._shelf.add_rows(staged)
             files = write_state(part, 0, staged.tree, staged.tensors)
             seal(part, path, files, rows)
+            self._shelf.put(path, rows)
         except BaseException:
             self._shelf.drop(part)
             raise

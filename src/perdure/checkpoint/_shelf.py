@@ -47,10 +47,7 @@ class Shelf:
         for left in (*self.folder.glob(f".*{PART}"), *(self.folder / ROWS).glob(f".*{PART}")):
             self.drop(left)
         for path in self._paths():
-            try:
-                self._rows[path.name] = read_manifest(path).rows
-            except (ValueError, OSError):
-                self._rows[path.name] = {}
+            self._find_rows(path)
         numbers = [int(path.stem) for path in (self.folder / ROWS).glob("*.safetensors") if path.stem.isdecimal()]
         self._number = max([0, *numbers, *(_number(path) for path in self._paths())])
 
@@ -110,12 +107,15 @@ class Shelf:
         self._chain = before | {path.name: written}
         return dict(self._chain)
 
+    def put(self, path: Path, rows: dict[str, File]) -> None:
+        """The checkpoint ``path`` is complete."""
+        self._rows[path.name] = rows
+
     def tidy(self, keep: int | None = None) -> None:
         """Remove all but the last ones, and the rows that only they needed."""
         paths = self._paths()
         for path in paths:
-            if path.name not in self._rows:
-                self._rows[path.name] = read_manifest(path).rows
+            self._find_rows(path)
         whole = [path for path in paths if path.name not in self._damaged]
         stay = whole[-(keep or self._keep) :]
         if keep is None and stay:
@@ -141,6 +141,14 @@ class Shelf:
             shutil.rmtree(gone, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+    def _find_rows(self, path: Path) -> None:
+        """Read which rows the checkpoint ``path`` shares, if that is not known; none if it is damaged."""
+        if path.name not in self._rows:
+            try:
+                self._rows[path.name] = read_manifest(path).rows
+            except (ValueError, OSError):
+                self._rows[path.name] = {}
 
     def _paths(self) -> list[Path]:
         if not self.folder.is_dir():

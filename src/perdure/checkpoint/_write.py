@@ -20,6 +20,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> File:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    path.touch()
+    mode = path.stat().st_mode  # of other files; safetensors lets nobody else read
     try:
         save_file(dict(tensors), path)
     except SafetensorError as error:  # what the system said comes as text
@@ -27,6 +29,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> File:
         if found is None:
             raise
         raise OSError(int(found[2]), found[1].strip(), str(path)) from error
+    path.chmod(mode)
     flush(path)
     return measure(path)
 

@@ -25,10 +25,11 @@ def finish(
 ) -> int:
     """Say how to go on where there is more to do; write and print what is complete.
 
-    A ``new`` folder in which there is neither record nor checkpoint is removed.
+    A ``new`` folder in which there is neither record nor checkpoint is removed, unless saving failed:
+    they may come back.
     """
     interrupt, records = execution.interrupt, execution.records
-    kept = not new or holds_results(folder)
+    kept = not new or bool(execution.stopped) or holds_results(folder)
     early = execution.stopped or ("interrupted" if interrupt is not None else "")
     if early:
         progress.warn(f"{early}; what was complete is kept" if records else early)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perdure._files import PART
 from perdure.cli._config import read_config, resolve_config
 from perdure.cli._errors import debugging
 from perdure.cli._options import Options
@@ -67,6 +68,8 @@ def _resume(folder: Path, options: Options, progress: Progress, signals: Signals
     from perdure.cli._finish import finish
     from perdure.cli._kept import kept_records
 
+    for left in (*folder.glob(f".*{PART}"), *folder.glob(f"records/.*{PART}")):  # by a process that was killed
+        left.unlink(missing_ok=True)
     records = kept_records(folder, options, progress.warn)
     missing = len(options.method) * len(options.seeds) - len(records)
     progress.expect(missing, options.method)
