@@ -207,7 +207,7 @@ class Options:
     on_bad_batch: Literal["raise", "skip"] = _option(
         "survival",
         "a batch that cannot be learnt (NaN, unknown labels): raise ends the method, skip leaves the batch out and "
-        "counts it",
+        "counts it, as it does with rows and images of --data that cannot be read",
         "raise",
         "raise|skip",
         form="raise or skip",
