@@ -142,9 +142,17 @@ def attempt(checkpoint: Path, name: str, *, taught: bool = False) -> str:
 _watching: list[tuple[str, list[str]]] = []
 
 
+@cache
+def load_once() -> None:
+    """What is imported when a checkpoint is first read comes from no checkpoint."""
+    with tempfile.TemporaryDirectory() as folder:
+        perdure.load(perdure.save(Path(folder) / "sound", build("er")), build("er", 1))
+
+
 @contextmanager
 def watched(folder: Path) -> Iterator[list[str]]:
     """What happens in the block that never should."""
+    load_once()
     if not hasattr(sys, "perdure_audits"):  # hooks cannot be removed: one is enough
         sys.addaudithook(_audit)
         sys.perdure_audits = True  # type: ignore[attr-defined]
