@@ -1,0 +1,1 @@
+"""Which exemplars to replay, where a random choice is not enough."""

@@ -1,0 +1,1 @@
+"""Parts that pull parameters towards what they were."""
