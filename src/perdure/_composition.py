@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from torch import nn
 from torch.optim import Optimizer
 
+from perdure._contract import ContinualLearner
 from perdure._part import Part
-from perdure._records import Draw
+from perdure._records import Draw, Experience
 
 
 def check_optimizer(optimizer: Optimizer, model: nn.Module) -> None:
@@ -25,7 +26,7 @@ def check_optimizer(optimizer: Optimizer, model: nn.Module) -> None:
 
 def with_memories(parts: Sequence[Part]) -> tuple[Part, ...]:
     """The parts, each memory that a draw names among them; names must differ."""
-    everyone = list(parts)
+    everyone: list[Part] = list(parts)
     for part in parts:
         everyone += [draw.memory for draw in part.draws if not any(draw.memory is p for p in everyone)]
     names = [part.name for part in everyone]
@@ -35,11 +36,31 @@ def with_memories(parts: Sequence[Part]) -> tuple[Part, ...]:
     return tuple(everyone)
 
 
-def check_answers(parts: Iterable[Part]) -> None:
-    """Raise ``ValueError`` if more than one part answers in place of the head."""
-    names = [part.name for part in parts if part.overrides("answer")]
-    if len(names) > 1:
-        raise ValueError(f"{' and '.join(names)} both answer in place of the head: keep one of them")
+def check_answers(parts: Sequence[Part]) -> None:
+    """Raise ``ValueError`` if more than one part answers in place of the head, or in place of the weights."""
+    for phase, what in (("answer", "head"), ("weights", "model's weights")):
+        names = [part.name for part in parts if part.overrides(phase)]
+        if len(names) > 1:
+            raise ValueError(f"{' and '.join(names)} both answer in place of the {what}: keep one of them")
+
+
+def check_choices(draws: Iterable[Draw], parts: Sequence[Part]) -> None:
+    """Raise ``ValueError`` unless one part chooses for each draw that has candidates."""
+    for draw in (draw for draw in draws if draw.candidates is not None):
+        names = [part.name for part in parts if draw in part.draws and part.overrides("choose")]
+        if len(names) != 1:
+            found = " and ".join(names) or "no part"
+            raise ValueError(f"{found} would choose among the candidates of draw {draw.name!r}: give it one that does")
+
+
+def check_experience(learner: ContinualLearner, experience: Experience, admitted: Sequence[int]) -> None:
+    """Raise ``ValueError`` if what has ``admitted`` classes cannot learn ``experience``."""
+    name = learner.name or "this learner"
+    which = f"experience {experience.index} {experience.name!r}"
+    if learner.needs_tasks and experience.task is None:
+        raise ValueError(f"{name} needs to be told tasks, and {which} has none: use a task-incremental stream")
+    if learner.needs_new_classes and experience.classes and set(experience.classes) <= set(admitted):
+        raise ValueError(f"{name} learns new classes, and {which} brings none: use a class-incremental stream")
 
 
 def unique_draws(parts: Iterable[Part]) -> tuple[Draw, ...]:
@@ -49,3 +70,13 @@ def unique_draws(parts: Iterable[Part]) -> tuple[Draw, ...]:
         if draws.setdefault(draw.name, draw) != draw:
             raise ValueError(f"two different draws are called {draw.name!r}: share one Draw, or choose another name=")
     return tuple(draws[name] for name in sorted(draws))
+
+
+def check_data(parts: Iterable[Part], experience: Experience) -> None:
+    """Raise ``ValueError`` if a part needs the experience's data and there are none."""
+    names = [part.name for part in parts if part.needs_data]
+    if names and experience.data is None:
+        raise ValueError(
+            f"{names[0]} reads the data of an experience when it ends, and experience {experience.index} has none: "
+            "give begin(Experience(..., data=...))"
+        )

@@ -93,6 +93,16 @@ class ContinualLearner(Protocol):
         ...
 
     @property
+    def needs_tasks(self) -> bool:
+        """Whether it is wrong where tasks are not told."""
+        ...
+
+    @property
+    def needs_new_classes(self) -> bool:
+        """Whether it is wrong where an experience brings no class that is new."""
+        ...
+
+    @property
     def memory_bytes(self) -> int:
         """Bytes that memories hold."""
         ...

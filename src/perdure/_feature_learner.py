@@ -40,6 +40,8 @@ class FeatureLearner:
 
     data: Literal["experience", "so-far"] = "experience"
     needs_boundaries = False
+    needs_tasks = False
+    needs_new_classes = False
 
     def __init__(
         self,

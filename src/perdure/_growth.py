@@ -30,8 +30,9 @@ def _fit(value: Any, old: Tensor, new: Tensor) -> Any:
 
 def forget(part: nn.Module) -> None:
     """Drop what ``bind`` has allocated."""
-    for name in list(part._buffers):
-        delattr(part, name)
+    for module in part.modules():
+        for name in list(module._buffers):
+            delattr(module, name)
 
 
 def options(optimizer: Optimizer) -> list[dict[str, Any]]:

@@ -13,18 +13,27 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from perdure._admission import Trial, check_labels, check_rows, first_row, try_model
+from perdure._answers import scores
 from perdure._classes import Classes
-from perdure._composition import check_answers, check_optimizer, unique_draws, with_memories
+from perdure._composition import (
+    check_answers,
+    check_choices,
+    check_data,
+    check_experience,
+    check_optimizer,
+    unique_draws,
+    with_memories,
+)
 from perdure._erasure import BY_GRADIENTS, CannotForget, Receipt
 from perdure._fits import check_fits
 from perdure._forward import run_model
-from perdure._gate import check, check_finite, check_range
+from perdure._gate import BadBatch, check, check_finite, check_range
 from perdure._growth import forget, options, put_back, replace_parameters, restart, restore
 from perdure._health import Health
+from perdure._incoming import draw_all, withhold
 from perdure._part import PHASES, Part
-from perdure._random import generator
 from perdure._rate import scale
-from perdure._records import Batch, Experience, Output, Step
+from perdure._records import Batch, Boundary, Choice, Draw, Experience, Step
 from perdure.distributed import rank_and_world
 from perdure.functional.augmentation import Augment
 from perdure.memory import Memory
@@ -77,6 +86,7 @@ class Learner:
         self.parts = with_memories(parts)
         check_answers(self.parts)
         self.draws = unique_draws(self.parts)
+        check_choices(self.draws, self.parts)
         self.seed = seed
         self.joint = forward == "joint"
         self.augment = augment
@@ -99,6 +109,7 @@ class Learner:
         self.example: Batch | None = None
         self._health = Health()
         for part in self.parts:
+            part.join(self.model)
             for draw in part.draws:
                 draw.memory.require(part.fields)
         self.shard = rank_and_world()
@@ -127,27 +138,26 @@ class Learner:
 
         Raises as ``observe`` does.
         """
-        batch = self._admit_batch(batch)
-        assert self._classes is not None
+        batch, withheld = self._admit_batch(batch), None
         for p in self._trainable:
             p.grad = None
-        batches = {"current": batch}
-        for draw in self.draws:
-            exemplars = draw.memory.draw(draw.size, generator(self.seed, f"draw/{draw.name}", self.num_updates))
-            if exemplars is not None:
-                batches[draw.name] = exemplars
+        if self._phases["withhold"]:
+            batch, withheld = withhold(batch, self._phases["withhold"])
+
+        def choice(draw: Draw, candidates: Batch) -> Choice:
+            rate = float(self.optimizer.param_groups[0]["lr"])
+            return Choice(draw=draw, candidates=candidates, incoming=batch, rate=rate, **self._moment())
+
+        drawn = draw_all(self.draws, self._phases["choose"], choice, self.seed, self.num_updates)
+        batches = {"current": batch} | drawn
         segments, joined = run_model(self.model, batches, self.joint, self.augment, self.seed, self.num_updates)
         step = Step(
-            index=self.num_updates,
             experience=self.experience,
             segments=segments,
-            params=self.params,
-            seen=self._classes.seen,
-            all_seen=self._classes.all_seen,
-            classes=self._experience_mask,
-            tasks=self._classes.tasks,
             first_pass=first_pass,
+            withheld=withheld,
             joined=joined,
+            **self._moment(),
         )
         for part in self._phases["loss"]:
             loss = part.loss(step)
@@ -181,7 +191,11 @@ class Learner:
         self._health.check(step, gradients=finite)
 
     def after_step(self, step: Step) -> None:
-        """Third phase, after the optimizer has stepped: parts write their own state."""
+        """Third phase, after the optimizer has stepped: parts constrain the weights, then write their own state."""
+        if self._phases["constrain"]:
+            with torch.no_grad():
+                for part in self._phases["constrain"]:
+                    part.constrain(self._trainable)
         for part in self._phases["after_step"]:
             part.after_step(step)
         if self.scheduler is not None:
@@ -216,14 +230,10 @@ class Learner:
             raise ValueError("this learner was told tasks: say which one to answer for, task=")
         self.model.eval()
         try:
-            with torch.no_grad():
-                output: Output = self.model(x.to(self.device))
-                logits = output.logits
-                for part in self._phases["answer"]:
-                    logits = part.answer(output)
+            found = scores(self.model, x.to(self.device), task, self._phases["answer"], self._phases["weights"])
         finally:
             self.model.train()
-        return logits.masked_fill(~allowed, -torch.inf)
+        return found.masked_fill(~allowed, -torch.inf)
 
     def admitted(self, task: int | None = None) -> list[int]:
         """The classes admitted so far (to ``task``)."""
@@ -240,6 +250,8 @@ class Learner:
         if self.experience is not None:
             raise RuntimeError(f"experience {self.experience.index} is still open: call end() first")
         check_range(experience.classes, () if experience.task is None else (experience.task,))
+        check_experience(self, experience, self.admitted())
+        check_data(self.parts, experience)
         if self._classes is not None:
             self.model.require(max(experience.classes, default=0))
         if self.num_begun and self.restart != "never":
@@ -262,13 +274,19 @@ class Learner:
         self.model.eval()
         try:
             with torch.no_grad():
-                for part in self._phases["after_experience"]:
-                    part.after_experience(self.experience, self.model)
+                if self._classes is not None:
+                    self._close(Boundary(experience=self.experience, model=self.model, **self._moment()))
         finally:
             self.model.train()
         self.experience = None
         self._mask_experience()
         self._loaded = False
+
+    def _close(self, boundary: Boundary) -> None:
+        for part in self._phases["consolidate"]:
+            self.num_processed += part.consolidate(boundary) or 0
+        for part in self._phases["after_experience"]:
+            part.after_experience(boundary)
 
     def forget(self, batch: Batch | None = None, *, classes: Sequence[int] | None = None) -> Receipt:
         """Refuses."""
@@ -298,6 +316,16 @@ class Learner:
     def needs_boundaries(self) -> bool:
         """Whether a part (or ``restart``, or ``data``) is wrong on a stream that does not say where experiences end."""
         return self.restart != "never" or self.data == "so-far" or any(part.needs_boundaries for part in self.parts)
+
+    @property
+    def needs_tasks(self) -> bool:
+        """Whether a part is wrong where tasks are not told."""
+        return any(part.needs_tasks for part in self.parts)
+
+    @property
+    def needs_new_classes(self) -> bool:
+        """Whether a part is wrong where an experience brings no class that is new."""
+        return any(part.needs_new_classes for part in self.parts)
 
     @property
     def memory_bytes(self) -> int:
@@ -383,6 +411,18 @@ class Learner:
         self.params: dict[str, Tensor] = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         self._trainable = list(self.params.values())
 
+    def _moment(self) -> dict[str, Any]:
+        """Where learning stands, as the fields of a ``Moment``."""
+        assert self._classes is not None
+        return {
+            "index": self.num_updates,
+            "params": self.params,
+            "seen": self._classes.seen,
+            "all_seen": self._classes.all_seen,
+            "classes": self._experience_mask,
+            "tasks": self._classes.tasks,
+        }
+
     def _set_seed(self, seed: int) -> None:
         self.seed = seed
         for part in self.parts:
@@ -391,6 +431,8 @@ class Learner:
     def _admit_batch(self, batch: Batch) -> Batch:
         """Find what is wrong with ``batch``; then, and only then, admit its classes."""
         check(batch, self.example)
+        if batch.task is None and self.needs_tasks:
+            raise BadBatch(f"{self.name or 'this learner'} answers for a task: say which one in Batch(task=)")
         y = batch.y.cpu()
         task = None if batch.task is None else batch.task.cpu()
         trial = None if self._classes is not None else try_model(self.model, first_row(batch, self.device))

@@ -2,11 +2,14 @@
 
 A learner is a list of parts around a model and an optimizer. Each step runs these phases::
 
-    batch -> admit -> draw -> ONE forward -> loss, reference -> backward -> transform -> optimizer -> after_step
+    batch -> admit -> withhold -> draw, choose -> ONE forward -> loss, reference -> backward -> transform -> optimizer
+          -> constrain -> after_step
+    experience ends -> consolidate -> after_experience
 
-``loss`` and ``reference`` only read. ``transform`` edits gradients in place. ``after_step`` and ``after_experience``
-write, and write only the part's own buffers. ``answer`` stands in for the head when the learner is asked. What a part
-does not override costs nothing: the learner binds the overridden phases once.
+``withhold``, ``choose``, ``loss`` and ``reference`` only read. ``transform`` edits gradients in place, ``constrain``
+and ``consolidate`` the model's parameters. ``after_step`` and ``after_experience`` write, and write only the part's own
+buffers. When the learner is asked, ``weights`` stand in for the model's and ``answer`` for its head. What a part does
+not override costs nothing: the learner binds the overridden phases once.
 
 >>> import torch
 >>> from perdure import Part, Step
@@ -23,14 +26,30 @@ does not override costs nothing: the learner binds the overridden phases once.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
-from perdure._records import Batch, Draw, Experience, Output, Step
+from perdure._records import Batch, Boundary, Choice, Draw, Output, Step
 
-PHASES = ("loss", "reference", "transform", "after_step", "after_experience", "answer")
+if TYPE_CHECKING:
+    from perdure.nn import Model
+
+PHASES = (
+    "withhold",
+    "choose",
+    "loss",
+    "reference",
+    "transform",
+    "constrain",
+    "after_step",
+    "consolidate",
+    "after_experience",
+    "answer",
+    "weights",
+)
 
 
 class Part(nn.Module):
@@ -52,10 +71,30 @@ class Part(nn.Module):
     """Buffers that add up across ranks (Gram matrices, counts); all others are equal on every rank."""
     needs_boundaries: bool = False
     """Whether the part is wrong on a stream that does not say where an experience ends."""
+    needs_data: bool = False
+    """Whether the part reads an experience's data when it ends."""
+    needs_tasks: bool = False
+    """Whether the part is wrong where tasks are not told."""
+    needs_new_classes: bool = False
+    """Whether the part is wrong where an experience brings no class that is new."""
+    forwards: int = 0
+    """How often the part calls the model in a step at most, beside the learner's one forward."""
+    _model: tuple[Model] | None = None  # in a tuple, so that it is no submodule
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__()
         self.name = type(self).__name__ if name is None else name
+
+    @property
+    def model(self) -> Model:
+        """The learner's model, to look at or to call with other weights; it is not part of the part's state."""
+        if self._model is None:
+            raise RuntimeError(f"{self.name} has no model yet: put it into a learner")
+        return self._model[0]
+
+    def join(self, model: Model) -> None:
+        """Be part of the learner of this model."""
+        self._model = (model,)
 
     def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
         """Allocate buffers.
@@ -67,26 +106,49 @@ class Part(nn.Module):
     def grow(self, params: Mapping[str, Tensor], num_classes: int) -> None:
         """The head's capacity is now ``num_classes``: enlarge what is shaped by classes or by the head's parameters."""
 
+    def withhold(self, batch: Batch) -> Tensor | None:
+        """Rows (B,) bool of the incoming batch to keep out of this update, or None. Reads only.
+
+        At least two rows stay, else nothing is withheld; ``Step.withheld`` has them for ``after_step``.
+        """
+        raise NotImplementedError
+
+    def choose(self, choice: Choice) -> Tensor:
+        """Rows (size,) int64 of the candidates for one of the part's own draws. Reads only."""
+        raise NotImplementedError
+
     def loss(self, step: Step) -> Tensor | None:
         """A scalar to add to the objective, or None if there is nothing to add. Reads only."""
         raise NotImplementedError
 
     def reference(self, step: Step) -> Tensor | None:
-        """A scalar whose gradient constrains the update, or None. Reads only."""
+        """A scalar whose gradient constrains the update, or (R,) of them, or None. Reads only."""
         raise NotImplementedError
 
     def transform(self, grads: Sequence[Tensor], reference: Sequence[Tensor] | None) -> None:
         """Edit the gradients in place.
 
-        Both lists follow the order of ``params``; ``reference`` is this part's, if it gave one.
+        Both lists follow the order of ``params``; ``reference`` is this part's, if it gave one: with a leading axis R
+        if it gave R of them.
         """
+        raise NotImplementedError
+
+    def constrain(self, params: Sequence[Tensor]) -> None:
+        """Edit the parameters in place, right after the optimizer has stepped."""
         raise NotImplementedError
 
     def after_step(self, step: Step) -> None:
         """Write the part's own state, after every update."""
         raise NotImplementedError
 
-    def after_experience(self, experience: Experience, model: nn.Module) -> None:
+    def consolidate(self, boundary: Boundary) -> int | None:
+        """Edit the model's parameters (and the part's own state) in place at the end of an experience, before any
+        ``after_experience``. The model is in eval mode and gradients are off. Returns how many examples went through a
+        training forward, if any did.
+        """
+        raise NotImplementedError
+
+    def after_experience(self, boundary: Boundary) -> None:
         """Write the part's own state, at the end of an experience. The model is in eval mode and gradients are off."""
         raise NotImplementedError
 
@@ -96,9 +158,34 @@ class Part(nn.Module):
         """
         raise NotImplementedError
 
+    def weights(self, task: int | None) -> Mapping[str, Tensor] | None:
+        """Parameters and buffers, by name, to answer with in place of the model's; one part of a learner at most. Reads
+        only.
+        """
+        raise NotImplementedError
+
     def overrides(self, phase: str) -> bool:
         """Whether this part takes part in ``phase``."""
         return getattr(type(self), phase) is not getattr(Part, phase)
+
+
+class Source(Part):
+    """What exemplars can be drawn from: a memory, or a part that makes them up."""
+
+    capacity: int
+    """No more can be drawn at once."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many different ones could be drawn now."""
+
+    @abstractmethod
+    def require(self, fields: Iterable[str]) -> None:
+        """Have ``fields`` of the model's output beside each exemplar; called before ``bind``."""
+
+    @abstractmethod
+    def draw(self, size: int, generator: torch.Generator) -> Batch | None:
+        """``size`` exemplars, or as many as there are; None if there are none."""
 
 
 class MergedPart(Part):

@@ -2,7 +2,21 @@
 
 from typing import TYPE_CHECKING, Any
 
-from perdure import checks, datasets, functional, memory, methods, metrics, nn, report, streams, terms
+from perdure import (
+    averaging,
+    checks,
+    datasets,
+    functional,
+    gradients,
+    memory,
+    methods,
+    metrics,
+    nn,
+    penalties,
+    report,
+    streams,
+    terms,
+)
 from perdure._contract import ContinualLearner
 from perdure._erasure import CannotForget, Receipt
 from perdure._feature_learner import FeatureLearner
@@ -12,7 +26,7 @@ from perdure._interrupts import Interrupted
 from perdure._learner import Learner
 from perdure._part import Part
 from perdure._random import generator
-from perdure._records import Batch, Data, Draw, Experience, Output, Segment, Step
+from perdure._records import Batch, Boundary, Choice, Data, Draw, Experience, Output, Segment, Step
 from perdure._registry import MethodInfo, build, get_method, list_methods, method
 from perdure._run import run
 from perdure._verify_erasure import verify_erasure
@@ -25,9 +39,11 @@ if TYPE_CHECKING:
 __all__ = [
     "BadBatch",
     "Batch",
+    "Boundary",
     "CannotForget",
     "CheckpointError",
     "Checkpoints",
+    "Choice",
     "ContinualClassifier",
     "ContinualLearner",
     "ContinualRegressor",
@@ -46,12 +62,14 @@ __all__ = [
     "Record",
     "Segment",
     "Step",
+    "averaging",
     "build",
     "checks",
     "datasets",
     "functional",
     "generator",
     "get_method",
+    "gradients",
     "list_methods",
     "load",
     "memory",
@@ -59,6 +77,7 @@ __all__ = [
     "methods",
     "metrics",
     "nn",
+    "penalties",
     "report",
     "run",
     "save",

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from perdure.memory import Memory
+    from perdure._part import Source
+    from perdure.nn import Model
 
 NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
@@ -105,12 +106,14 @@ class Experience:
 class Draw:
     """A wish: ``size`` exemplars of ``memory`` at each step, known to parts by ``name``.
 
-    Equal draws are served once.
+    With ``candidates`` that many are drawn, and the part that declares the draw chooses ``size`` of them. Equal draws
+    are served once.
     """
 
     name: str
-    memory: Memory
+    memory: Source
     size: int
+    candidates: int | None = None
 
     def __post_init__(self) -> None:
         if self.name == "current":
@@ -119,6 +122,8 @@ class Draw:
             raise ValueError(f"draw={self.size}: draw at least one exemplar a step")
         if self.size > self.memory.capacity:
             raise ValueError(f"draw {self.size} > capacity {self.memory.capacity}: lower draw= or raise the memory")
+        if self.candidates is not None and self.candidates < self.size:
+            raise ValueError(f"draw {self.size} of {self.candidates} candidates: lower draw= or raise candidates=")
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,26 +151,72 @@ class Segment:
     output: Output
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One update in the making.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Moment:
+    """Where learning stands: after ``index`` updates, with the trainable ``params`` by name.
 
-    ``segments`` holds ``current`` and each draw that memory could serve. ``seen`` (C,) bool marks the admitted classes,
-    ``classes`` (C,) bool those of the current experience (None without one) and ``tasks`` (T, C) bool those of each
-    task (None where tasks are not told); ``all_seen`` says that no row of the head is left. ``losses`` maps a part's
-    name to its term, ``references`` to the gradient of its reference loss. ``first_pass`` is False when the batch was
-    learnt from before, as in the second epoch.
+    ``seen`` (C,) bool marks the admitted classes, ``classes`` (C,) bool those of the current experience (None without
+    one) and ``tasks`` (T, C) bool those of each task (None where tasks are not told); ``all_seen`` says that no row of
+    the head is left.
     """
 
     index: int
-    experience: Experience | None
-    segments: Mapping[str, Segment]
     params: Mapping[str, Tensor]
     seen: Tensor
     all_seen: bool
     classes: Tensor | None = None
     tasks: Tensor | None = None
+
+    def allowed(self, batch: Batch) -> Tensor | None:
+        """Which classes may answer: (B, C) bool, those of each example's task where tasks are told; else ``seen`` (C,);
+        None if all may.
+        """
+        if self.tasks is not None and batch.task is not None:
+            return self.tasks[batch.task]
+        return None if self.all_seen else self.seen
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Choice(Moment):
+    """Which ``candidates`` for ``draw`` to replay beside the ``incoming`` batch; ``rate`` is the learning rate."""
+
+    draw: Draw
+    candidates: Batch
+    incoming: Batch
+    rate: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Boundary(Moment):
+    """The end of ``experience``, with the ``model`` as it was learnt."""
+
+    experience: Experience
+    model: Model
+
+    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
+        """The experience's data, where the model is: in stored order, or shuffled by ``generator``."""
+        if self.experience.data is None:
+            raise RuntimeError(
+                f"experience {self.experience.index} has no data: call begin(experience) again after loading a state, "
+                "which hands them back"
+            )
+        device = self.seen.device
+        return (batch.to(device) for batch in self.experience.data.batches(size, generator))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Step(Moment):
+    """One update in the making.
+
+    ``segments`` holds ``current`` and each draw that memory could serve, ``withheld`` what parts kept out of this
+    update. ``losses`` maps a part's name to its term, ``references`` to the gradient of its reference loss.
+    ``first_pass`` is False when the batch was learnt from before, as in the second epoch.
+    """
+
+    experience: Experience | None
+    segments: Mapping[str, Segment]
     first_pass: bool = True
+    withheld: Batch | None = None
     losses: dict[str, Tensor] = field(default_factory=dict)
     references: dict[str, list[Tensor]] = field(default_factory=dict)
     joined: Segment | None = None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Literal
 
+from perdure._composition import check_experience
 from perdure._contract import ContinualLearner
 from perdure._interrupts import Signals, deferred
 from perdure._loop import Loop, Settings
@@ -23,7 +24,8 @@ def run(
     stream: Stream,
     *,
     epochs: int = 1,
-    batch_size: int = 32,
+    updates: int | None = None,
+    batch_size: int | Sequence[int] = 32,
     seed: int = 0,
     evaluate_every: int | None = None,
     evaluation_samples: int = 1000,
@@ -36,6 +38,9 @@ def run(
     say: Callable[[str], object] = warnings.warn,
 ) -> Record:
     """Learn ``stream`` with ``learner`` and return what was seen.
+
+    An experience ends after ``epochs`` passes over its data, or after ``updates`` updates: passes are then repeated as
+    needed, and the last one may be cut short. ``batch_size`` is one number, or one for each experience.
 
     Held-out accuracy on all experiences is measured before learning and after each experience, on all held-out data;
     and while learning, on ``evaluation_samples`` fixed examples an experience: after every ``evaluate_every`` updates
@@ -57,7 +62,8 @@ def run(
     Raises ``ValueError`` before learning if learner, stream and checkpoints do not fit, ``CheckpointError`` if saving
     fails.
     """
-    _check(learner, stream, epochs, batch_size)
+    sizes = _sizes(stream, batch_size)
+    _check(learner, stream, epochs, updates)
     if evaluation_samples < 1 or (evaluate_every is not None and evaluate_every < 0):
         raise ValueError(
             f"evaluation_samples={evaluation_samples}, evaluate_every={evaluate_every}: look at 1 example or more, and "
@@ -76,14 +82,16 @@ def run(
         "method": learner.name or type(learner).__name__,
         "seed": seed,
         "epochs": epochs,
-        "batch_size": batch_size,
+        "updates": updates,
+        "batch_size": list(sizes) if isinstance(batch_size, Sequence) else batch_size,
         "evaluation": [evaluate_every, evaluation_samples],
         "data": f"{stream.name}, {stream.setting} in {len(stream)} experiences{few_shot}",
         "data fingerprint": fingerprint(stream) if checkpoints else "",
     }
     settings = Settings(
         epochs,
-        batch_size,
+        updates,
+        sizes,
         seed,
         evaluate_every,
         evaluation_samples,
@@ -106,7 +114,8 @@ def run(
         changes=at.changes,
         cost=loop.watch.cost(_num_bytes(loop.fed.experiences[-1]) if learner.data == "so-far" else 0),
         epochs=epochs,
-        batch_size=batch_size,
+        updates=updates,
+        batch_size=list(sizes) if isinstance(batch_size, Sequence) else batch_size,
         notes=stream.notes,
         weights_sha256=weights_sha256(learner),
         num_skipped=at.num_skipped,
@@ -116,14 +125,37 @@ def run(
     )
 
 
-def _check(learner: ContinualLearner, stream: Stream, epochs: int, batch_size: int) -> None:
-    if epochs < 1 or batch_size < 1:
-        raise ValueError(f"epochs={epochs}, batch_size={batch_size}: both must be at least 1")
+def _sizes(stream: Stream, batch_size: int | Sequence[int]) -> tuple[int, ...]:
+    """The batch size of each experience."""
+    sizes = tuple(batch_size) if isinstance(batch_size, Sequence) else (batch_size,) * len(stream)
+    if len(sizes) != len(stream):
+        raise ValueError(
+            f"batch_size has {len(sizes)} sizes for {len(stream)} experiences: give one number, or one for each"
+        )
+    if min(sizes) < 1:
+        raise ValueError(f"batch_size={batch_size}: give at least 1")
+    return sizes
+
+
+def _check(learner: ContinualLearner, stream: Stream, epochs: int, updates: int | None) -> None:
+    if epochs < 1 or (updates is not None and updates < 1):
+        raise ValueError(f"epochs={epochs}, updates={updates}: give at least 1")
+    if updates is not None and epochs > 1:
+        raise ValueError(f"epochs={epochs} and updates={updates} both say when an experience ends: choose one")
     if not stream.boundaries and learner.needs_boundaries:
         name = learner.name or "this learner"
         raise ValueError(f"{name} needs boundaries between experiences, and a {stream.setting} stream shows none")
+    if stream.boundaries:
+        admitted: set[int] = set()
+        for experience in stream.experiences:
+            check_experience(learner, experience, [*admitted])
+            admitted |= set(experience.classes)
     if not stream.boundaries and epochs > 1:
         raise ValueError(f"epochs={epochs}: a {stream.setting} stream is seen once; use epochs=1")
+    if not stream.boundaries and updates is not None:
+        raise ValueError(
+            f"updates={updates}: a {stream.setting} stream is seen once, from end to end; leave updates out"
+        )
 
 
 def _base_answers(stream: Stream, at: Position) -> BaseAnswers | None:

@@ -56,7 +56,14 @@ def test_the_last_layer_must_be_known():
 def step_of(features, y):
     output = Output(torch.zeros(len(y), 4), features)
     segment = Segment(Batch(features, y), output)
-    return Step(0, None, {"current": segment}, {}, torch.ones(4, dtype=torch.bool), True)
+    return Step(
+        index=0,
+        experience=None,
+        segments={"current": segment},
+        params={},
+        seen=torch.ones(4, dtype=torch.bool),
+        all_seen=True,
+    )
 
 
 def prototypes(horizon):

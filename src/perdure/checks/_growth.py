@@ -15,6 +15,7 @@ from perdure._learner import Learner
 from perdure._records import Batch, Experience
 from perdure.checkpoint import load, save
 from perdure.checks._case import SEED, Case
+from perdure.checks._script import Batches
 from perdure.checks._state import difference, none, same_bits, snapshot
 from perdure.memory import Memory
 from perdure.nn import Whole
@@ -29,7 +30,9 @@ def head_grows(case: Case) -> None:
     task = len(case.stream) if told else None
     before, asked = snapshot(learner), (case.asked.x, case.held_out.task)
     logits = learner.logits(*asked)
-    learner.begin(Experience(len(case.stream), (new,), task=task))
+    tasks = None if task is None else torch.full_like(case.asked.y, task)
+    batch = replace(case.asked, y=torch.full_like(case.asked.y, new), task=tasks)
+    learner.begin(Experience(len(case.stream), (new,), Batches([batch]), task=task))
     if learner.model.capacity != 2 * new:
         raise AssertionError(
             f"class {new} came and the head went from {new} to {learner.model.capacity} rows, not twice"
@@ -42,8 +45,7 @@ def head_grows(case: Case) -> None:
             width = part.contents().stored["logits"].shape[1]
             if width != 2 * new:
                 raise AssertionError(f"{part.name} keeps logits of {width} classes, the head has {2 * new}")
-    tasks = None if task is None else torch.full_like(case.asked.y, task)
-    _goes_on(case, learner, replace(case.asked, y=torch.full_like(case.asked.y, new), task=tasks))
+    _goes_on(case, learner, batch)
 
 
 def _same_logits(before: Tensor, after: Tensor, admitted: list[int]) -> None:

@@ -7,30 +7,37 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from perdure._learner import Learner
 from perdure._part import Part
 from perdure._random import addressed_default
-from perdure._records import Experience, Step
+from perdure._records import Batch, Boundary, Choice, Step
 from perdure.checks._case import SEED, Case
 from perdure.checks._state import difference, no_global_randomness, none, snapshot
 
 
 def one_forward_per_step(case: Case) -> None:
-    """``observe`` puts current and drawn examples through the model at once; one by one if ``forward="separate"``."""
+    """``observe`` puts current and drawn examples through the model at once; one by one if ``forward="separate"``.
+    Parts call the model as often as they declare, no more, and that often at some step.
+    """
     learner: Learner = case.make(SEED)
-    calls: list[bool] = []
-    learner.model.register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
+    calls: list[None] = []
+    learner.model.register_forward_hook(lambda *_: calls.append(None))
+    most = declared = 0
     for event in case.events:
         calls.clear()
         if event.batch is None:
             event.play(learner)
             continue
         step = learner.observe(event.batch, first_pass=event.first_pass)
-        expected = 1 if learner.joint else len(step.segments)
-        if sum(calls) != expected:
-            raise AssertionError(f"{sum(calls)} forwards in one step, expected {expected}")
+        extra = len(calls) - (1 if learner.joint else len(step.segments))
+        allowed = sum(part.forwards for part in learner.parts)
+        if not 0 <= extra <= allowed:
+            raise AssertionError(f"{len(calls)} forwards in one step, {allowed} of them declared by parts")
+        most, declared = max(most, extra), max(declared, allowed)
+    if most < declared:
+        raise AssertionError(f"parts declare {declared} forwards a step, and never made more than {most}")
 
 
 def phases_by_hand_equal_observe(case: Case) -> None:
@@ -49,27 +56,32 @@ def phases_by_hand_equal_observe(case: Case) -> None:
 
 
 def reading_phases_write_nothing(case: Case) -> None:
-    """``loss`` and ``reference`` give the same when asked again, and leave all state and the step as they were."""
+    """``withhold``, ``choose``, ``loss`` and ``reference`` give the same when asked again, and leave all state, modes
+    and the step as they were.
+    """
     learner: Learner = case.make(SEED)
-    _watch(learner, ("loss", "reference"), _read)
+    _watch(learner, ("withhold", "choose", "loss", "reference"), _read)
     case.play(learner, 0)
-    none(difference(case.trace[-1], snapshot(learner)), "asking loss and reference twice changed what was learnt")
+    none(difference(case.trace[-1], snapshot(learner)), "asking what only reads twice changed what was learnt")
 
 
 def writing_phases_write_their_own(case: Case) -> None:
-    """``transform`` edits gradients in place and nothing else; ``after_...`` phases write only the part's own state."""
+    """``transform`` edits gradients in place and nothing else, ``constrain`` parameters; ``consolidate`` those and the
+    part's own state; ``after_...`` phases write only the part's own state.
+    """
     learner: Learner = case.make(SEED)
     _watch(learner, ("transform",), _edit)
+    _watch(learner, ("constrain", "consolidate"), _rewrite)
     _watch(learner, ("after_step", "after_experience"), _write)
     case.play(learner, 0)
 
 
 def order_of_parts_does_not_matter(case: Case) -> None:
-    """Parts in reverse give bit-equal weights; only those that edit gradients keep their order."""
+    """Parts in reverse give bit-equal weights; only those that edit gradients or parameters keep their order."""
     learner: Learner = case.make(SEED)
-    editing = iter([part for part in learner.parts if part.overrides("transform")])
-    reverse = [next(editing) if part.overrides("transform") else part for part in reversed(learner.parts)]
-    _set_parts(learner, reverse)
+    editing = [part for part in learner.parts if any(part.overrides(phase) for phase in EDITING)]
+    order = iter(editing)
+    _set_parts(learner, [next(order) if part in editing else part for part in reversed(learner.parts)])
     case.play(learner, 0)
     none(difference(case.trace[-1], snapshot(learner)), "with its parts in reverse the learner differs")
 
@@ -84,7 +96,13 @@ def idle_part_changes_nothing(case: Case) -> None:
     none(difference(case.trace[-1], state), "a part that does nothing changed something")
 
 
+EDITING = ("transform", "constrain", "consolidate")
+
+
 class _Idle(Part):
+    def withhold(self, batch: Batch) -> Tensor | None:
+        return None
+
     def loss(self, step: Step) -> Tensor | None:
         return None
 
@@ -94,10 +112,16 @@ class _Idle(Part):
     def transform(self, grads: Sequence[Tensor], reference: Sequence[Tensor] | None) -> None:
         pass
 
+    def constrain(self, params: Sequence[Tensor]) -> None:
+        pass
+
     def after_step(self, step: Step) -> None:
         pass
 
-    def after_experience(self, experience: Experience, model: nn.Module) -> None:
+    def consolidate(self, boundary: Boundary) -> int | None:
+        return None
+
+    def after_experience(self, boundary: Boundary) -> None:
         pass
 
 
@@ -115,17 +139,21 @@ def _watch(learner: Learner, phases: Iterable[str], guard: Callable[..., Any]) -
     learner._bind_phases()
 
 
-def _read(learner: Learner, part: Part, phase: str, call: Callable[[Step], Tensor | None], step: Step) -> Tensor | None:
-    before, shown, at = snapshot(learner), _shown(step), f"{part.name}.{phase}"
+def _read(learner: Learner, part: Part, phase: str, call: Callable[[Any], Tensor | None], given: Any) -> Tensor | None:
+    before, shown, at = snapshot(learner), _shown(given), f"{part.name}.{phase}"
+    modes = [module.training for module in learner.model.modules()]
     with no_global_randomness(at):
-        value = call(step)
+        value = call(given)
     with addressed_default(0, "somewhere else"):
-        again = call(step)
+        again = call(given)
     none(difference(before, snapshot(learner)), f"{at} wrote state")
-    none(difference(shown, _shown(step)), f"{at} changed the step")
+    none(difference(shown, _shown(given)), f"{at} changed what it was given")
     none(difference(value, again), f"{at} gives another value when asked again")
-    if value is not None and (value.dim() != 0 or not bool(torch.isfinite(value))):
-        raise AssertionError(f"{at} gave {value.tolist()}: it must be a finite scalar or None")
+    if modes != [module.training for module in learner.model.modules()]:
+        raise AssertionError(f"{at} left a module in another mode (train or eval) than it found it")
+    most = {"loss": 0, "reference": 1}.get(phase, 1)
+    if value is not None and (value.dim() > most or not bool(torch.isfinite(value).all())):
+        raise AssertionError(f"{at} gave {value.tolist()}: it must be finite, a scalar or None")
     return value
 
 
@@ -147,6 +175,23 @@ def _edit(
         raise AssertionError(f"{at} left NaN or infinity in a gradient")
 
 
+def _rewrite(learner: Learner, part: Part, phase: str, call: Callable[..., Any], *arguments: Any) -> Any:
+    before, kept, at = snapshot(learner), dict(learner.params), f"{part.name}.{phase}"
+    with no_global_randomness(at):
+        value = call(*arguments)
+    after = snapshot(learner)
+    for state in (before, after):
+        del state["model"]
+        if phase == "consolidate":
+            del state["parts"][part.name]
+    none(difference(before, after), f"{at} wrote what is not its own")
+    if any(p is not kept[name] for name, p in learner.params.items()):
+        raise AssertionError(f"{at} replaced a parameter: edit it in place")
+    if any(module.training for module in learner.model.modules()) == (phase == "consolidate"):
+        raise AssertionError(f"{at} left the model in another mode (train or eval) than it found it")
+    return value
+
+
 def _write(learner: Learner, part: Part, phase: str, call: Callable[..., None], *arguments: Any) -> None:
     before, shown, at = snapshot(learner), _shown(arguments[0]), f"{part.name}.{phase}"
     with no_global_randomness(at):
@@ -159,6 +204,10 @@ def _write(learner: Learner, part: Part, phase: str, call: Callable[..., None], 
 
 def _shown(step: Any) -> dict[str, Any]:
     """All tensors of a step, by themselves."""
+    if isinstance(step, Batch):
+        return {"x": step.x.clone(), "y": step.y.clone()}
+    if isinstance(step, Choice):
+        return {"candidates": step.candidates.x.clone(), "incoming": step.incoming.x.clone()}
     if not isinstance(step, Step):
         return {}
     tensors: dict[str, Tensor | None] = {"seen": step.seen, "classes": step.classes, "tasks": step.tasks}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from perdure._part import Part
-from perdure._records import Batch, Experience
+from perdure._records import Batch, Boundary
 
 
 class SubnetTuning(Part):
@@ -51,7 +51,7 @@ class SubnetTuning(Part):
         for number, grad in enumerate(grads):
             grad.mul_(self.get_buffer(f"mask_{number}"))
 
-    def after_experience(self, experience: Experience, model: nn.Module) -> None:
+    def after_experience(self, boundary: Boundary) -> None:
         """Choose the weights, once."""
         if not bool(self.open):
             return

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perdure._part import MergedPart
+from perdure._part import MergedPart, Source
 from perdure._random import generator
 from perdure._records import Batch, Step
 from perdure.memory._choose import choose
@@ -19,7 +19,7 @@ from perdure.memory._shards import COUNTS, State, merge, read_counts, row_names,
 KEY_BLOCK = 4096
 
 
-class Memory(MergedPart):
+class Memory(MergedPart, Source):
     """Keeps at most ``capacity`` exemplars, as they came (before augmentation, in their own dtype).
 
     Every presented example has a key that depends on nothing but its position in the stream; examples with large keys

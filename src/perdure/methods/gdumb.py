@@ -50,6 +50,8 @@ class GDumb:
 
     data: Literal["experience", "so-far"] = "experience"
     needs_boundaries = False
+    needs_tasks = False
+    needs_new_classes = False
 
     def __init__(
         self,

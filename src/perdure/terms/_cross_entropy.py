@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from torch import Tensor
@@ -11,10 +12,13 @@ from perdure._records import Draw, Segment, Step
 from perdure.functional.masking import cross_entropy, occurring
 
 Over = Literal["seen", "experience", "batch", "head"]
+Weight = float | Callable[[Step], float]
+"""Of a term: a number, or what it is at a step."""
 
 
 class CrossEntropy(Part):
-    """``weight`` times the mean cross entropy of the current batch, of drawn exemplars, or of both as one.
+    """``weight`` (a number, or a function of the step) times the mean cross entropy of the current batch, of drawn
+    exemplars, or of both as one.
 
     ``draws`` are the exemplars it is taken over; ``current`` says whether the incoming batch belongs to it (by default
     only where no draw is given). ``over`` is the set that the softmax runs over: all classes ``seen`` so far; those of
@@ -27,7 +31,7 @@ class CrossEntropy(Part):
         self,
         *draws: Draw,
         current: bool | None = None,
-        weight: float = 1.0,
+        weight: Weight = 1.0,
         over: Over = "seen",
         label_smoothing: float = 0.0,
         name: str | None = None,
@@ -54,13 +58,12 @@ class CrossEntropy(Part):
         mean = cross_entropy(
             segment.output.logits, segment.batch.y, allowed, label_smoothing=self.label_smoothing, reduction="mean"
         )
-        return mean if self.weight == 1.0 else self.weight * mean
+        weight = self.weight(step) if callable(self.weight) else self.weight
+        return mean if weight == 1.0 else weight * mean
 
     def _allowed(self, step: Step, segment: Segment) -> Tensor | None:
-        if step.tasks is not None and segment.batch.task is not None:
-            return step.tasks[segment.batch.task]
-        if self.over == "seen":
-            return None if step.all_seen else step.seen
+        if self.over == "seen" or (step.tasks is not None and segment.batch.task is not None):
+            return step.allowed(segment.batch)
         if self.over == "head":
             return None
         if self.over == "batch":

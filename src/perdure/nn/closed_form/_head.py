@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from perdure._part import MergedPart
-from perdure._records import Batch, Experience, Output, Step
+from perdure._records import Batch, Boundary, Output, Step
 from perdure.nn.closed_form._sums import add_states, pad
 
 
@@ -212,7 +212,7 @@ class FeatureHead(MergedPart, ABC):
             assert current.output.features is not None
             self.observe(current.output.features.detach(), current.batch.y)
 
-    def after_experience(self, experience: Experience, model: nn.Module) -> None:
+    def after_experience(self, boundary: Boundary) -> None:
         """The end of an experience."""
         self.finish()
 

@@ -48,7 +48,7 @@ class NeighbourVote(Store, ABC):
             raise ValueError(f'weights={weights!r}: give "softmax" or "uniform"')
         if not temperature > 0:
             raise ValueError(f"temperature={temperature}: give a positive number, such as 0.1")
-        self.k, self.metric, self.weights, self.temperature = k, metric, weights, temperature
+        self.k, self.metric, self.weighting, self.temperature = k, metric, weights, temperature
         self._halves: Tensor | None = None
         squared = torch.finfo(torch.promote_types(self.store, torch.float32)).max ** 0.4
         self.largest = math.inf if metric == "cosine" else min(self.largest, squared)
@@ -102,8 +102,8 @@ class NeighbourVote(Store, ABC):
         """(B, C) for features (B, D), whose neighbours are ``found``."""
         out = features.new_zeros(len(features), self.capacity, dtype=torch.float64)
         for some in found:
-            out[some.queries] = self._votes(some, self.weights)
-            if self.weights == "uniform" and self.labels.dim() == 1:
+            out[some.queries] = self._votes(some, self.weighting)
+            if self.weighting == "uniform" and self.labels.dim() == 1:
                 out[some.queries] += TIE * self._votes(some, "softmax")
         return out.to(features.dtype)
 
@@ -111,7 +111,7 @@ class NeighbourVote(Store, ABC):
         """As ``vote``, shares alone: equal votes stay equal."""
         out = features.new_zeros(len(features), self.capacity, dtype=torch.float64)
         for some in found:
-            out[some.queries] = self._votes(some, self.weights)
+            out[some.queries] = self._votes(some, self.weighting)
         return out.to(features.dtype)
 
     def invalidate(self, *, added: bool) -> None:

@@ -1,0 +1,45 @@
+"""What goes into an update: the incoming batch less what is withheld, and the exemplars drawn for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+
+from perdure._part import Part
+from perdure._random import generator
+from perdure._records import Batch, Choice, Draw
+
+
+def withhold(batch: Batch, parts: Iterable[Part]) -> tuple[Batch, Batch | None]:
+    """The batch to learn from, and what ``parts`` keep out of it; nothing if less than two examples would stay."""
+    out = torch.zeros(len(batch), dtype=torch.bool, device=batch.y.device)
+    for part in parts:
+        rows = part.withhold(batch)
+        if rows is not None:
+            out |= rows
+    held, left = out.nonzero()[:, 0], (~out).nonzero()[:, 0]
+    if not len(held) or len(left) < 2:
+        return batch, None
+    return batch.rows(left), batch.rows(held)
+
+
+def draw_all(
+    draws: Sequence[Draw],
+    choosing: Sequence[Part],
+    make_choice: Callable[[Draw, Batch], Choice],
+    seed: int,
+    step: int,
+) -> dict[str, Batch]:
+    """What memories give for each draw, by name; where there are candidates, what the part that declares it chooses."""
+    drawn = {}
+    for draw in draws:
+        wanted = draw.size if draw.candidates is None else draw.candidates
+        exemplars = draw.memory.draw(wanted, generator(seed, f"draw/{draw.name}", step))
+        if exemplars is None:
+            continue
+        if draw.candidates is not None and len(exemplars) > draw.size:
+            chooser = next(part for part in choosing if draw in part.draws)
+            exemplars = exemplars.rows(chooser.choose(make_choice(draw, exemplars)))
+        drawn[draw.name] = exemplars
+    return drawn
