@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.datasets import load_digits
 
 import perdure
 from perdure import streams
+from perdure._gate import BadBatch
 from perdure._random import generator
 from perdure.checks._state import difference, snapshot
 from perdure.nn import mlp
@@ -39,7 +41,7 @@ class Witness:
 
     data = "experience"
     name = "witness"
-    needs_boundaries = False
+    needs_boundaries = needs_tasks = needs_new_classes = False
     memory_bytes = 7
     num_parameters = 3
     weights = {}  # noqa: RUF012
@@ -97,6 +99,43 @@ def test_calls_come_in_order_each_example_once_an_epoch():
         assert sorted(map(tuple, torch.cat([b.x for b in epoch]).tolist())) == sorted(map(tuple, whole.tolist()))
     first, second = (torch.cat([b.x for b in witness.batches()[i : i + 4]]) for i in (0, 4))
     assert not torch.equal(first, second)
+
+
+def test_an_experience_ends_after_so_many_updates_whatever_its_data():
+    stream, witness = split(), Witness()
+    record = perdure.run(witness, stream, updates=6, batch_size=10, evaluate_every=2)
+    assert [call[0] for call in witness.calls] == (["begin"] + ["observe"] * 6 + ["end"]) * 3
+    assert [len(batch) for batch in witness.batches()] == [10, 10, 10, 6, 10, 10] * 3
+    assert [call[2] for call in witness.calls if call[0] == "observe"] == [*[True] * 4, False, False] * 3
+    assert (record.changes, record.cost.samples, record.updates) == ([0, 6, 12], 3 * 56, 6)
+    assert record.curve.updates == [2, 4, 6, 8, 10, 12, 14, 16, 18]
+
+
+def test_few_updates_show_a_part_of_the_data():
+    stream, witness, told = split(), Witness(), []
+    perdure.run(
+        witness, stream, updates=3, batch_size=10, progress=lambda done, total, text: told.append((done, total))
+    )
+    assert [len(batch) for batch in witness.batches()] == [10] * 9
+    assert told[-1] == (9, 9)
+
+
+def test_each_experience_may_have_a_batch_size_of_its_own():
+    witness = Witness()
+    record = perdure.run(witness, split(), batch_size=[12, 18, 36])
+    assert [len(batch) for batch in witness.batches()] == [12] * 3 + [18] * 2 + [36]
+    assert (record.batch_size, record.batch_sizes) == ([12, 18, 36], [12, 18, 36])
+    assert perdure.Record.from_json(record.to_json()) == replace(record, accuracy=ANY, curve=ANY)
+    assert perdure.run(Witness(), split(), batch_size=12).batch_sizes == [12, 12, 12]
+
+
+def test_where_nothing_can_be_learnt_updates_do_not_go_on_for_ever():
+    class Refusing(Witness):
+        def observe(self, batch, *, first_pass=True):
+            raise BadBatch("no")
+
+    with pytest.raises(BadBatch, match="not one batch"):
+        perdure.run(Refusing(), split(), updates=100, on_bad_batch="skip", say=lambda text: None)
 
 
 def test_matrix_has_a_row_before_learning_and_one_for_each_experience():
@@ -288,6 +327,10 @@ def test_a_learner_that_needs_boundaries_is_refused_before_it_learns(name):
     [
         ({"epochs": 0}, "epochs=0"),
         ({"batch_size": 0}, "batch_size=0"),
+        ({"batch_size": [4, 0, 4]}, r"batch_size=\[4, 0, 4\]"),
+        ({"batch_size": [4, 4]}, "2 sizes for 3 experiences: give one number, or one for each"),
+        ({"updates": 0}, "updates=0"),
+        ({"epochs": 2, "updates": 5}, "epochs=2 and updates=5 both say when an experience ends: choose one"),
         ({"evaluate_every": -1}, "evaluate_every=-1"),
         ({"evaluation_samples": 0}, "evaluation_samples=0"),
     ],
@@ -302,6 +345,8 @@ def test_impossible_numbers_are_refused(options, message):
 def test_more_than_one_epoch_without_boundaries_is_refused():
     with pytest.raises(ValueError, match=r"epochs=2.*seen once"):
         perdure.run(Witness(), streams.task_free(split()), epochs=2)
+    with pytest.raises(ValueError, match=r"updates=2.*seen once"):
+        perdure.run(Witness(), streams.task_free(split()), updates=2)
 
 
 def test_held_out_data_must_be_there():

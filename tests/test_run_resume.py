@@ -125,6 +125,28 @@ def test_stopped_anywhere_the_end_is_the_same(tmp_path_factory, method, kind, st
     assert timeless(record) == timeless(whole)
 
 
+@pytest.mark.parametrize("method", ["er", "gdumb", "joint"])
+@pytest.mark.parametrize("updates", [3, 5, 11])  # of 5 batches: in the first pass, at its end, in the third
+@settings(max_examples=3)
+@given(stops=st.lists(st.integers(0, 20), min_size=1, max_size=3))
+def test_experiences_of_so_many_updates_go_on_exactly(tmp_path_factory, method, updates, stops):
+    stream = STREAMS["class-incremental"]
+    how = {"epochs": 1, "updates": updates, "batch_size": [5, 4, 7]}
+    whole = perdure.run(learner(method), stream, **settings_of(stream, **how))
+    record = stopped(method, stream, tmp_path_factory.mktemp("run"), stops, **how)
+    assert whole.changes == [0, updates, 2 * updates]
+    assert timeless(record) == timeless(whole)
+
+
+def test_bad_batches_do_not_count_as_updates():
+    stream = STREAMS["class-incremental"]
+    spoilt = poisoned(stream, [float(stream.experiences[0].data.take(torch.tensor([3])).x[0, 0])])
+    how = settings_of(stream, epochs=1, updates=12)
+    record = perdure.run(learner("er"), spoilt, on_bad_batch="skip", say=lambda text: None, **how)
+    assert record.changes == [0, 12, 24]
+    assert (record.num_skipped, record.cost.updates) == (3, 36)
+
+
 def test_checkpoints_change_nothing_and_a_finished_run_is_not_learnt_again(tmp_path):
     stream = STREAMS["class-incremental"]
     whole = perdure.run(learner("er"), stream, **settings_of(stream))
@@ -143,6 +165,8 @@ def test_checkpoints_change_nothing_and_a_finished_run_is_not_learnt_again(tmp_p
         ({"seed": 4}, ["seed 3", "seed 4"]),
         ({"batch_size": 6}, ["batch_size 5", "batch_size 6"]),
         ({"epochs": 1}, ["epochs 2", "epochs 1"]),
+        ({"epochs": 1, "updates": 7}, ["epochs 2", "epochs 1"]),
+        ({"batch_size": [5, 5, 5]}, ["batch_size 5", "batch_size [5, 5, 5]"]),
         ({"evaluate_every": 3}, ["evaluation [None, 1000]", "evaluation [3, 1000]"]),
     ],
 )

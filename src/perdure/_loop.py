@@ -25,7 +25,8 @@ class Settings:
     """What ``run`` was asked for."""
 
     epochs: int
-    batch_size: int
+    updates: int | None
+    batch_sizes: tuple[int, ...]
     seed: int
     evaluate_every: int | None
     evaluation_samples: int
@@ -50,7 +51,7 @@ class Loop:
         self.learner, self.at, self.settings = learner, at, settings
         self.fed = cumulative(stream) if learner.data == "so-far" else stream
         self._checkpoints, self._say = checkpoints, say
-        total = sum(self._feed(experience).num_batches for experience in self.fed.experiences) * settings.epochs
+        total = sum(self._length(self._feed(number)) for number in range(len(self.fed)))
         evaluator = Evaluator(stream, settings.evaluation_samples, settings.seed)
         self.watch = Watch(learner, evaluator, at, progress, total)
         self._signals = Signals()
@@ -93,16 +94,21 @@ class Loop:
             self.learner.begin(experience)
         if not at.accuracy:
             self.watch.measure()
-        feed = self._feed(experience)
-        looks = _looks(feed.num_batches * settings.epochs, settings.evaluate_every, len(self.fed))
-        while at.epoch < settings.epochs:
+        feed = self._feed(at.experience)
+        looks = _looks(self._length(feed), settings.evaluate_every, len(self.fed))
+        while not self._over:
             for after, batch in feed.batches(at.epoch, at.batch, self._unreadable):
                 learnt = self._observe(experience, batch)
                 at.batch = after
                 if at.epoch * feed.num_batches + min(after, feed.num_batches) in looks:
                     self.watch.look()
                 self._pause(learnt)
-            at.epoch, at.batch = at.epoch + 1, 0
+                if self._over:
+                    break
+            else:
+                at.epoch, at.batch = at.epoch + 1, 0
+                if settings.updates is not None and at.updates == at.changes[-1]:
+                    break  # another pass would end as this one did
         if at.updates == at.changes[-1]:
             raise BadBatch(f"not one batch of {self._name()} could be learnt: {self._why}")
         if self.fed.boundaries:
@@ -111,8 +117,20 @@ class Loop:
         if settings.evaluate_every != 0:
             self.watch.look()
         self.watch.measure()
-        at.experience, at.epoch = at.experience + 1, 0
+        at.experience, at.epoch, at.batch = at.experience + 1, 0, 0
         self._pause(learnt=False)
+
+    @property
+    def _over(self) -> bool:
+        """Whether the experience has been learnt for as long as was asked."""
+        at, settings = self.at, self.settings
+        if settings.updates is None:
+            return at.epoch >= settings.epochs
+        return at.updates - at.changes[-1] >= settings.updates
+
+    def _length(self, feed: Feed) -> int:
+        """Updates of an experience, if none of its batches is bad."""
+        return self.settings.updates or feed.num_batches * self.settings.epochs
 
     def _observe(self, experience: Experience, batch: Batch) -> bool:
         """Whether the batch was learnt; not if it is bad and such are to be skipped."""
@@ -186,9 +204,10 @@ class Loop:
         self._say(f"rolled back: {text}")
         self._save()
 
-    def _feed(self, experience: Experience) -> Feed:
+    def _feed(self, number: int) -> Feed:
         strict = self.fed.ordered and not self.fed.boundaries
-        return Feed(experience, self.settings.batch_size, self.settings.seed, strict=strict)
+        size = self.settings.batch_sizes[number]
+        return Feed(self.fed.experiences[number], size, self.settings.seed, strict=strict)
 
 
 def _looks(updates: int, every: int | None, experiences: int) -> frozenset[int]:

@@ -63,6 +63,9 @@ CASES = {
     "--data digits --transform rotated --setting class-incremental --method er": ["--transform is domain-incremental"],
     "--data digits --transform rotated --order shuffled --method er": ["--order", "leave it out"],
     "--data digits --setting task-free --epochs 2 --method er": ["use --epochs 1"],
+    "--data digits --setting task-free --updates 2 --method er": ["--updates 2", "seen once", "leave it out"],
+    "--data digits --epochs 2 --updates 9 --method er": ["--epochs 2 and --updates 9", "choose one"],
+    "--data digits --updates 0 --method er": ["--updates 0: expected a whole number of at least 1"],
     "--data digits --blurry 1.5 --method er": ["--blurry 1.5: expected a number from 0 to 1"],
     "--data good.csv --target kind --transform rotated --experiences 2 --method er": ["rotate"],
     # model and training

@@ -61,6 +61,17 @@ def test_the_record_is_the_library_s(cli):
     assert record.cost.memory_bytes == expected.cost.memory_bytes
 
 
+def test_updates_end_an_experience(cli):
+    assert cli("run --data digits --method er --seeds 1 --updates 40 --quiet --out a").code == 0
+    record = Record.read(_only("a", 0))
+    assert record.changes == [0, 40, 80, 120, 160]
+    assert (record.updates, record.cost.updates, len(record.curve.updates)) == (40, 200, len(record.curve.accuracy))
+    assert "batches of 10, 40 updates" in record.notes[-2]
+    assert cli("run --config a/config.yaml --out b").code == 0
+    assert _numbers(Record.read(_only("b", 0))) == _numbers(record)
+    assert cli("resume b").code == 0
+
+
 def test_json_is_what_is_saved_and_what_the_records_say(cli, tmp_path):
     code, out, err = cli("run --data digits --method finetune,joint --seeds 2 --model linear --json --quiet --out a")
     assert (code, err) == (0, "")

@@ -145,6 +145,8 @@ def test_doubtful_seeds_and_configurations_are_refused(simulate):
         compare([simulate("er", 1), simulate("er", 1)])
     with pytest.raises(ValueError, match="one configuration of a method at a time"):
         compare([simulate("er", 0), replace(simulate("er", 1), epochs=3)])
+    with pytest.raises(ValueError, match="1 epoch and batches of 10, and with 9 updates an experience and 10"):
+        compare([simulate("er", 0), replace(simulate("er", 1), updates=9)])
 
 
 def printed(comparison):

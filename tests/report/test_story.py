@@ -127,6 +127,8 @@ def test_what_was_run(simulate):
     )
     mixed = [simulate("er"), replace(simulate("ewc"), epochs=4, batch_size=32)]
     assert run_sentence(compare(mixed)).endswith("1 seed, 1 to 4 epochs, batches of 10 to 32.")
+    mixed = [simulate("er"), replace(simulate("ewc"), updates=500, batch_size=[10, 20, 30, 40, 50])]
+    assert run_sentence(compare(mixed)).endswith("1 seed, 1 epoch or 500 updates an experience, batches of 10 to 50.")
 
 
 def test_undefined_accuracies_make_no_result(simulate):

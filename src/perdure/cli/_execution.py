@@ -121,6 +121,7 @@ class Execution:
                 learner,
                 replace(stream, notes=(*stream.notes, *self._notes)),
                 epochs=options.epochs,
+                updates=options.updates,
                 batch_size=options.batch_size,
                 seed=seed,
                 evaluate_every=options.eval_every,
@@ -175,7 +176,10 @@ def describe(options: Options) -> tuple[str, ...]:
         made.append(f"optimizer {with_arguments(options.optimizer, rate | options.optimizer_option)}")
     if trained and options.scheduler is not None:
         made.append(f"scheduler {with_arguments(options.scheduler, options.scheduler_option)}")
-    made.append(f"batches of {options.batch_size}, {options.epochs} epoch{'s' * (options.epochs > 1)}")
+    epochs = f"{options.epochs} epoch{'s' * (options.epochs > 1)}"
+    made.append(
+        f"batches of {options.batch_size}, {epochs if options.updates is None else f'{options.updates} updates'}"
+    )
     if trained and options.augment:
         made.append(f"images changed by {' and '.join(options.augment)}")
     if any(info.memory for info in methods):

@@ -54,8 +54,9 @@ def tell_of_changes(folder: Path, say: Say) -> None:
 
 
 def _check_same(record: Record, method: str, seed: int, options: Options) -> None:
-    found = (record.method, record.seed, record.setting, record.epochs, record.batch_size)
-    wanted = (method, seed, options.setting or record.setting, options.epochs, options.batch_size)
+    found = (record.method, record.seed, record.setting, record.epochs, record.updates, record.batch_size)
+    setting = options.setting or record.setting
+    wanted = (method, seed, setting, options.epochs, options.updates, options.batch_size)
     if found != wanted:
         of, to = (", ".join(map(str, names)) for names in (found, wanted))
         raise ValueError(f"it is of another run ({of}, not {to})")

@@ -165,6 +165,13 @@ class Options:
         LIST,
     )
     epochs: int = _option("training", "passes over each experience", 1, "N", "PositiveInt")
+    updates: int | None = _option(
+        "training",
+        "updates after which each experience ends, in place of epochs: its data come again as often as needed",
+        None,
+        "N",
+        "PositiveInt",
+    )
     batch_size: int = _option("training", "new examples at each step", 10, "N", "PositiveInt")
     optimizer: str = _option("training", "a class of torch.optim (sgd, adam, ...), or package.module:Class", "sgd")
     lr: float | None = _option(

@@ -78,6 +78,8 @@ def _check(record: Record) -> None:
     width, rows = len(record.experiences), [*record.accuracy, *record.curve.accuracy]
     if not width or any(len(row) != width for row in rows):
         raise ValueError(f"each row of accuracies should have one for each of {width} experiences")
+    if len(record.batch_sizes) != len(record.changes) or min(record.batch_sizes) < 1:
+        raise ValueError("batch sizes are not of one run")
     if len(record.accuracy) != len(record.changes) + 1 or len(record.curve.accuracy) != len(record.curve.updates):
         raise ValueError("accuracy, curve and changes are not of one run")
     if not all(math.isnan(a) or 0 <= a <= 1 for row in rows for a in row):
@@ -89,7 +91,8 @@ def _check(record: Record) -> None:
     numbers = [cost.train_seconds, cost.evaluation_seconds, cost.updates, cost.samples, cost.processed]
     numbers += [cost.memory_bytes, cost.parameters, record.num_skipped, record.num_rollbacks]
     times = [*record.changes, *record.curve.updates]
-    if not all(0 <= n < 2**63 for n in (*numbers, *times, record.seed, record.epochs, record.batch_size)):
+    numbers += [record.seed, record.epochs, record.updates or 0, *record.batch_sizes]
+    if not all(0 <= n < 2**63 for n in (*numbers, *times)):
         raise ValueError("numbers should not be negative or beyond all measure")
 
 

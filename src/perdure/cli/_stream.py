@@ -164,6 +164,12 @@ def _check_setting(options: Options, setting: Setting, *, ordered: bool) -> None
         )
     if setting == "task-free" and options.epochs > 1:
         raise ValueError(f"--epochs {options.epochs}: a task-free stream is seen once; use --epochs 1")
+    if setting == "task-free" and options.updates is not None:
+        raise ValueError(f"--updates {options.updates}: a task-free stream is seen once, in whole; leave it out")
+    if options.epochs > 1 and options.updates is not None:
+        raise ValueError(
+            f"--epochs {options.epochs} and --updates {options.updates} both say when an experience ends: choose one"
+        )
 
 
 def _check_few_shot(options: Options) -> None:

@@ -53,7 +53,8 @@ class Record:
     t experiences, row 0 before learning. It is NaN where no class of experience k has been admitted yet. ``changes[t]``
     is the number of updates done when experience t began. Accuracies are fractions in [0, 1]. ``incidents`` tells the
     first batches that were skipped and times that learning was rolled back; the counts are complete.
-    ``base_answers`` is there for few-shot streams.
+    ``base_answers`` is there for few-shot streams. ``updates`` is there where they ended an experience, in place of
+    ``epochs``; ``batch_size`` is a list where each experience had its own.
     """
 
     method: str
@@ -66,13 +67,19 @@ class Record:
     changes: list[int]
     cost: Cost
     epochs: int = 1
-    batch_size: int = 1
+    batch_size: int | list[int] = 1
     notes: tuple[str, ...] = ()
     weights_sha256: str = ""
     num_skipped: int = 0
     num_rollbacks: int = 0
     incidents: list[Incident] = field(default_factory=list)
     base_answers: BaseAnswers | None = None
+    updates: int | None = None
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        """The batch size of each experience."""
+        return self.batch_size if isinstance(self.batch_size, list) else [self.batch_size] * len(self.changes)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; NaN becomes null."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from perdure.metrics import Interval, interval
 from perdure.report._few_shot import FEW_SHOT, numbers_of
 from perdure.report._numbers import NUMBERS
+from perdure.report._words import length
 
 if TYPE_CHECKING:
     from perdure.evaluation._record import Record
@@ -174,9 +175,9 @@ def _summary(records: list[Record], upper_bound: bool) -> Summary:
     for one, other in pairwise(records):
         if one.seed == other.seed:
             raise ValueError(f"{name} has seed {one.seed} twice: give one record for each seed")
-        if (one.epochs, one.batch_size) != (other.epochs, other.batch_size):
+        if (length(one), one.batch_size) != (length(other), other.batch_size):
             raise ValueError(
-                f"{name} ran with {one.epochs} epochs and batches of {one.batch_size}, and with {other.epochs} and "
+                f"{name} ran with {length(one)} and batches of {one.batch_size}, and with {length(other)} and "
                 f"{other.batch_size}: compare one configuration of a method at a time"
             )
     table = numbers_of(_protocol(records[0]))

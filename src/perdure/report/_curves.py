@@ -54,7 +54,7 @@ def _measured(record: Record) -> tuple[Array, Array]:
 
     At a boundary the matrix knows better: it is measured on all held-out data, after what a method does there.
     """
-    batches = -(-record.cost.samples // record.batch_size)
+    batches = -(-record.cost.samples * len(record.batch_sizes) // sum(record.batch_sizes))
     end = max(record.curve.updates[-1] if record.curve.updates else batches, record.changes[-1] + 1)
     rows = dict(zip(record.curve.updates, record.curve.accuracy, strict=True))
     rows |= zip([*record.changes, end], record.accuracy, strict=True)

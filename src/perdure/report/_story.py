@@ -9,7 +9,7 @@ import numpy as np
 from perdure.metrics import largest_drop
 from perdure.report._compare import Comparison, Summary
 from perdure.report._curves import curves_over_seeds, matrix_over_seeds
-from perdure.report._words import experience, in_words, join, ordinal, plural, points, show, show_interval
+from perdure.report._words import experience, in_words, join, length, ordinal, plural, points, show, show_interval
 
 SMALL = 0.02  # two points: less is not worth a sentence
 
@@ -17,12 +17,14 @@ SMALL = 0.02  # two points: less is not worth a sentence
 def run_sentence(comparison: Comparison) -> str:
     """What was run, in one sentence."""
     records = [r for m in comparison.methods for r in m.records]
-    seeds, epochs, sizes = ({getattr(r, field) for r in records} for field in ("seed", "epochs", "batch_size"))
+    seeds, epochs = ({getattr(r, field) for r in records} for field in ("seed", "epochs"))
+    lengths, sizes = {length(r) for r in records}, {size for r in records for size in r.batch_sizes}
     count, methods = len(comparison.experiences), len(comparison.methods)
     what = f"{in_words(methods).capitalize()} {'method' if methods == 1 else 'methods'} learnt {comparison.data}"
     how = f"in {in_words(count)} experiences, one after the other" if count > 1 else "in one experience"
     runs = [plural(len(seeds), "seed")]
-    runs.append(plural(epochs.pop(), "epoch") if len(epochs) == 1 else f"{min(epochs)} to {max(epochs)} epochs")
+    by_epochs = all(r.updates is None for r in records) and len(epochs) > 1
+    runs.append(f"{min(epochs)} to {max(epochs)} epochs" if by_epochs else " or ".join(sorted(lengths)))
     runs.append(f"batches of {sizes.pop()}" if len(sizes) == 1 else f"batches of {min(sizes)} to {max(sizes)}")
     return f"{what} {how} ({comparison.kind}): {', '.join(runs)}."
 

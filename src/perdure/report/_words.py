@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from perdure.metrics import Interval
+
+if TYPE_CHECKING:
+    from perdure.evaluation._record import Record
 
 UNDEFINED = "–"
 _SMALL = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -25,6 +29,13 @@ def show(value: float, unit: str) -> str:
     if unit == "points":
         return f"{100 * value + 0.0:.1f}".replace("-0.0", "0.0").replace("-", "−")
     return {"seconds": _duration, "count": _count, "bytes": _size}[unit](value)
+
+
+def length(record: Record) -> str:
+    """How long each experience was learnt."""
+    if record.updates is None:
+        return plural(record.epochs, "epoch")
+    return f"{plural(record.updates, 'update')} an experience"
 
 
 def show_interval(number: Interval, unit: str) -> str:
