@@ -89,6 +89,14 @@ def check_rows(size: int, draws: Iterable[Draw], joint: bool) -> None:
         )
 
 
+def first_batch(experience: Experience) -> Batch | None:
+    """One example of the experience, None where there is none that can be read: whoever feeds the batches says so."""
+    try:
+        return None if experience.data is None else next(iter(experience.data.batches(1)))
+    except (ValueError, OSError):
+        return None
+
+
 def _brief(classes: tuple[int, ...]) -> str:
     shown = sorted(classes)
     return f"the classes {shown[:10]} and {len(shown) - 10} more" if len(shown) > 10 else f"the classes {shown}"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from perdure._admission import Trial, check_labels, check_rows, first_row, try_model
+from perdure._admission import Trial, check_labels, check_rows, first_batch, first_row, try_model
 from perdure._answers import scores
 from perdure._classes import Classes
 from perdure._composition import (
@@ -34,6 +34,7 @@ from perdure._incoming import draw_all, withhold
 from perdure._part import PHASES, Part
 from perdure._rate import scale
 from perdure._records import Batch, Boundary, Choice, Draw, Experience, Step
+from perdure._references import gradient
 from perdure.distributed import rank_and_world
 from perdure.functional.augmentation import Augment
 from perdure.memory import Memory
@@ -170,7 +171,7 @@ class Learner:
         for part in self._phases["reference"]:
             reference = part.reference(step)
             if reference is not None:
-                step.references[part.name] = self._gradient(reference)
+                step.references[part.name] = gradient(reference, self._trainable)
         self._health.check_terms(step)
         return step
 
@@ -256,7 +257,7 @@ class Learner:
             self.model.require(max(experience.classes, default=0))
         if self.num_begun and self.restart != "never":
             self._restart()
-        first = _first_batch(experience) if self._classes is None else None
+        first = first_batch(experience) if self._classes is None else None
         if first is not None:
             trial = try_model(self.model, first_row(first, self.device))
             self.model.require(max(experience.classes, default=0))
@@ -514,18 +515,6 @@ class Learner:
             restore(self.model, self._initial_weights)
             for label in self.admitted():
                 self.model.admit(label, self.seed)
-
-    def _gradient(self, loss: Tensor) -> list[Tensor]:
-        grads = torch.autograd.grad(loss, self._trainable, retain_graph=True, allow_unused=True)
-        return [torch.zeros_like(p) if g is None else g for p, g in zip(self._trainable, grads, strict=True)]
-
-
-def _first_batch(experience: Experience) -> Batch | None:
-    """One example of the experience, None where there is none that can be read: whoever feeds the batches says so."""
-    try:
-        return None if experience.data is None else next(iter(experience.data.batches(1)))
-    except (ValueError, OSError):
-        return None
 
 
 def _like(mine: Mapping[str, Tensor], saved: Mapping[str, Tensor] | None) -> dict[str, Tensor] | None:

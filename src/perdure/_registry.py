@@ -59,21 +59,40 @@ def method(
     source: str = "",
     frozen: bool = False,
     targets: tuple[str, ...] = ("classes",),
+    needs: tuple[str, ...] = (),
 ) -> Callable[[Recipe], Recipe]:
     """Register a recipe under its function's name.
 
     A recipe takes ``(model, optimizer)``, ``(model, optimizer, memory)`` where ``memory`` names its usual kind, or
-    ``(backbone)`` where it is ``frozen``; then keyword options. ``upper_bound`` marks what keeps or revisits all data:
-    shown beside the methods, never ranked among them.
+    ``(backbone)`` where it is ``frozen``; then keyword options. ``needs`` names what it asks for beside a memory,
+    boundaries and task ids, which follow from ``memory`` and ``settings``. ``upper_bound`` marks what keeps or revisits
+    all data: shown beside the methods, never ranked among them.
     """
 
     def register(recipe: Recipe) -> Recipe:
         parameters = inspect.signature(recipe).parameters.values()
         options = tuple((p.name, p.default) for p in parameters if p.kind is p.KEYWORD_ONLY)
-        needs = (("memory",) if memory else ()) + (("boundaries",) if "task-free" not in settings else ())
+        implied = {
+            "memory": memory is not None,
+            "boundaries": "task-free" not in settings,
+            "task ids": settings == ("task-incremental",),
+        }
+        asks = (*(need for need, holds in implied.items() if holds), *needs)
         name = recipe.__name__
         _methods[name] = MethodInfo(
-            name, title, year, family, settings, recipe, memory, needs, upper_bound, options, source, frozen, targets
+            name,
+            title,
+            year,
+            family,
+            settings,
+            recipe,
+            memory,
+            asks,
+            upper_bound,
+            options,
+            source,
+            frozen,
+            targets,
         )
         return recipe
 
