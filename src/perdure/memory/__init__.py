@@ -2,6 +2,7 @@
 
 from perdure.memory._memory import Memory
 from perdure.memory._per_class import ClassBalanced, Ring
+from perdure.memory._per_experience import PerExperience
 from perdure.memory._reservoir import Reservoir
 
-__all__ = ["ClassBalanced", "Memory", "Reservoir", "Ring"]
+__all__ = ["ClassBalanced", "Memory", "PerExperience", "Reservoir", "Ring"]

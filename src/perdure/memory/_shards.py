@@ -13,11 +13,13 @@ from torch import Tensor
 State = Mapping[str, Tensor]
 
 COUNTS = "_extra_state"  # PyTorch's name for it
+ROWS = ("x", "y", "task", "keys", "experience")
+"""Buffers with one row a slot, beside what is stored of the model's output."""
 
 
 def row_names(names: Iterable[str]) -> tuple[str, ...]:
     """Those buffers that have one row a slot."""
-    return tuple(name for name in names if name in ("x", "y", "task", "keys") or name.startswith("stored_"))
+    return tuple(name for name in names if name in ROWS or name.startswith("stored_"))
 
 
 def read_counts(found: object, capacity: int) -> tuple[int, int]:
@@ -102,13 +104,13 @@ def _agreed(name: str, values: Sequence[Tensor], bound: bool) -> Tensor:
     return values[0]
 
 
-def split(state: State, rank: int, world: int) -> dict[str, Tensor]:
-    """The state of one rank: of each class every ``world``-th row."""
+def split(state: State, rank: int, world: int, by: str = "y") -> dict[str, Tensor]:
+    """The state of one rank: every ``world``-th row of each class, or of whatever the buffer ``by`` tells apart."""
     check_alike([state])
     if world == 1 or "y" not in state:
         return dict(state)
     count, position = (int(v) for v in state[COUNTS])
-    chosen = state["y"][:count].argsort(stable=True)[rank::world]
+    chosen = state[by][:count].argsort(stable=True)[rank::world]
     return refilled(state, state, chosen, position, free_key(state))
 
 

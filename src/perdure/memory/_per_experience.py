@@ -1,0 +1,111 @@
+"""A memory that shares its slots fairly between experiences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from perdure._records import Batch, Boundary, Step
+from perdure.memory._choose import choose
+from perdure.memory._per_group import PerGroup
+
+
+class PerExperience(PerGroup):
+    """Equally many exemplars of each experience: a uniform sample of each (``keep="random"``) or its last examples
+    (``"newest"``).
+
+    ``draw`` gives exemplars of past experiences only (``draws="past"``; the one that is open is at hand itself), or of
+    all. Experiences are counted as they end; where boundaries are not told there is one group, and all of it is drawn
+    from.
+
+    >>> memory = PerExperience(200)
+    >>> memory.capacity, len(memory), memory.past()
+    (200, 0, [])
+    """
+
+    group_row = "experience"
+    experience: Tensor
+    """(capacity,) int64: how many experiences had ended when each slot's exemplar came."""
+    ended: Tensor
+    """() int64: how many experiences have ended."""
+    told: Tensor
+    """() bool: whether what came last came within an experience."""
+
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        keep: Literal["random", "newest"] = "random",
+        draws: Literal["past", "all"] = "past",
+        passes: Literal["first", "all"] = "first",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(capacity, passes=passes, name=name)
+        self.keep = keep
+        self.from_past = draws == "past"
+
+    def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
+        """Allocate all slots and the first experience's bound."""
+        super().bind(params, example, num_classes)
+        self.register_buffer("experience", torch.zeros(self.capacity, dtype=torch.int64))
+        self.register_buffer("dropped", torch.full((1,), -torch.inf, dtype=torch.float64))
+        self.register_buffer("ended", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("told", torch.zeros((), dtype=torch.bool))
+
+    def groups(self, labels: Tensor) -> list[int]:
+        return [int(self.ended)] * len(labels)
+
+    def place(self, labels: Tensor) -> Sequence[int]:
+        slots = super().place(labels)
+        self.experience[[slot for slot in slots if slot >= 0]] = self.ended
+        return slots
+
+    def after_step(self, step: Step) -> None:
+        """Write the current batch, if it is new."""
+        self.told.fill_(step.experience is not None)
+        super().after_step(step)
+
+    def after_experience(self, boundary: Boundary) -> None:
+        """What comes from now on belongs to another experience, with a bound of its own."""
+        if not self.count:
+            return
+        self.ended += 1
+        self.register_buffer("dropped", torch.cat([self.dropped, self.dropped.new_full((1,), -torch.inf)]))
+
+    def draw(self, size: int, generator: torch.Generator) -> Batch | None:
+        """``size`` different exemplars, every choice equally likely; fewer if there are no more, or None."""
+        if not (self.from_past and self.count and bool(self.told)):
+            return super().draw(size, generator)
+        rows = self._of_past().nonzero()[:, 0]
+        if not len(rows):
+            return None
+        return self._rows(rows[choose(len(rows), min(size, len(rows)), generator)].to(self.x.device))
+
+    def past(self) -> list[Batch]:
+        """The exemplars of each experience that has ended, as far as any are kept, the earliest first."""
+        if not self.count:
+            return []
+        kept = self.experience[: self.count]
+        past = sorted(set(kept[self._of_past()].tolist()))
+        return [self._rows((kept == number).nonzero()[:, 0].to(self.x.device)) for number in past]
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As of any memory, however many experiences have ended here and there."""
+        bounds = state_dict.get("dropped")
+        if "dropped" in self._buffers and isinstance(bounds, Tensor) and bounds.dim() == 1:
+            self.register_buffer("dropped", self.dropped.new_full((len(bounds),), -torch.inf))
+        return super().load_state_dict(state_dict, strict, assign)
+
+    def _positions(self, start: int, stop: int) -> Sequence[float]:
+        if self.keep == "random":
+            keys: list[float] = self._keys(start, stop).tolist()
+            return keys
+        rank, world = self.shard
+        return [float(position) for position in range(start + rank, stop, world)]
+
+    def _of_past(self) -> Tensor:
+        """(count,) bool: which exemplars came before the last end of an experience."""
+        return self.experience[: self.count] < self.ended
