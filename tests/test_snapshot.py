@@ -10,12 +10,12 @@ from perdure._snapshot import Snapshot
 from perdure.nn import LinearHead, Network
 
 
-def network() -> Network:
+def network(width: int = 4) -> Network:
     torch.manual_seed(0)
-    backbone = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.5))
+    backbone = nn.Sequential(nn.Linear(width, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.5))
     model = Network(backbone, LinearHead(6, 3))
     model.admit(0, 0)
-    model(torch.randn(8, 4))
+    model(torch.randn(8, width))
     return model
 
 
@@ -93,4 +93,4 @@ def test_it_belongs_to_the_state_of_its_part():
         def after_experience(self, boundary):
             self.teacher.take(boundary.model)
 
-    perdure.checks.check_part(Teacher, model=network)
+    perdure.checks.check_part(Teacher, model=lambda: network(8))
