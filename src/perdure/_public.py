@@ -24,11 +24,13 @@ from perdure._gate import BadBatch
 from perdure._health import Diverged
 from perdure._interrupts import Interrupted
 from perdure._learner import Learner
-from perdure._part import Part
+from perdure._modes import evaluating
+from perdure._part import Part, Source
 from perdure._random import generator
 from perdure._records import Batch, Boundary, Choice, Data, Draw, Experience, Output, Segment, Step
 from perdure._registry import MethodInfo, build, get_method, list_methods, method
 from perdure._run import run
+from perdure._snapshot import Snapshot
 from perdure._verify_erasure import verify_erasure
 from perdure.checkpoint import CheckpointError, Checkpoints, load, save
 from perdure.evaluation import Incident, Record
@@ -61,11 +63,14 @@ __all__ = [
     "Receipt",
     "Record",
     "Segment",
+    "Snapshot",
+    "Source",
     "Step",
     "averaging",
     "build",
     "checks",
     "datasets",
+    "evaluating",
     "functional",
     "generator",
     "get_method",
