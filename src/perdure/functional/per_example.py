@@ -1,0 +1,237 @@
+"""Gradients of each example: sums of their powers and the angles between them, formed only where they must be.
+
+For a linear layer on one position the gradient of example b is ``g_b a_b.T``, output gradient times input (Goodfellow
+2015). So the sum of squares over a batch is one product of matrices, ``(g ** 2).T @ (a ** 2)``, and all inner products
+are ``(a @ a.T) * (g @ g.T)``. Convolutions and sequences form them a few examples at a time; parameters that act in any
+other way, or in two places, go through a vectorised map (``per_example_rest``). The model is any module whose output
+has ``logits`` (B, C), in eval mode; axis 0 of what its layers take is the example. Legend: K gradients an example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from perdure.functional.masking import exclude
+from perdure.functional.per_example_layers import NUMBERS, Use, Watch
+from perdure.functional.per_example_rest import gradients
+
+Cotangents = Callable[[Tensor], Tensor]
+"""From logits (B, C) to (K, B, C): the gradient with respect to the logits of each of K functions of each example."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """A parameter that one known layer used once."""
+
+    name: str
+    use: Use
+    kind: Literal["weight", "bias"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Trace:
+    """A forward: what it says, which parameters act through known layers, which do not."""
+
+    x: Tensor
+    logits: Tensor
+    known: Sequence[_Known]
+    rest: Mapping[str, Tensor]
+
+    def output_gradients(self, cotangent: Tensor, keep: bool) -> list[Tensor]:
+        """The gradient that reaches the output of each known layer."""
+        if not self.known:
+            return []
+        edges = [each.use.edge for each in self.known]
+        return list(torch.autograd.grad(self.logits, edges, cotangent, retain_graph=keep))
+
+
+def sum_of_powers(
+    model: nn.Module, params: Mapping[str, Tensor], x: Tensor, cotangents: Cotangents, power: Literal[1, 2]
+) -> dict[str, Tensor]:
+    """For each parameter the sum over examples, and over the K functions of each, of |gradient| ** ``power``.
+
+    All parameters of the model stay as they are and get no ``grad``.
+    """
+    trace = _trace(model, params, x)
+    with torch.no_grad():
+        given = cotangents(trace.logits.detach())
+        sums = {name: torch.zeros_like(p, memory_format=torch.contiguous_format) for name, p in params.items()}
+        reached: dict[str, Tensor] = {}  # |g| ** power of layers whose gradients are outer products, summed over K
+        for k, cotangent in enumerate(given):
+            for each, g in zip(trace.known, trace.output_gradients(cotangent, k + 1 < len(given)), strict=True):
+                if each.kind == "weight" and each.use.outer is not None:
+                    powers = _power(g.flatten(1), power)
+                    reached[each.name] = powers if k == 0 else reached[each.name].add_(powers)
+                else:
+                    _add(sums[each.name], _formed(each, g), power)
+            _add_rest(sums, _formed_rest(model, trace, cotangent), trace.rest, power)
+        for each in trace.known:
+            a = each.use.outer
+            if each.name in reached and a is not None:
+                sums[each.name] += reached[each.name].T @ _power(a, power)
+    return sums
+
+
+def gradient_gram(
+    model: nn.Module,
+    params: Mapping[str, Tensor],
+    x1: Tensor,
+    y1: Tensor,
+    allowed1: Tensor | None,
+    x2: Tensor,
+    y2: Tensor,
+    allowed2: Tensor | None,
+) -> Tensor:
+    """(B1, B2): the cosine of the gradients of the cross entropy of each example of one batch and each of another.
+
+    ``allowed`` (C,) or (B, C) bool says which classes the softmax runs over, None all. A gradient of zero has the
+    cosine 0 with all.
+    """
+    one, two = _trace(model, params, x1), _trace(model, params, x2)
+    with torch.no_grad():
+        c1, c2 = _loss_cotangent(one.logits, y1, allowed1), _loss_cotangent(two.logits, y2, allowed2)
+        g1, g2 = one.output_gradients(c1, False), two.output_gradients(c2, False)
+        dots, norms1, norms2 = c1.new_zeros(len(x1), len(x2)), c1.new_zeros(len(x1)), c1.new_zeros(len(x2))
+        pairs = {each.name: (each, g) for each, g in zip(two.known, g2, strict=True)}
+        for each, g in zip(one.known, g1, strict=True):
+            for d, n1, n2 in _products(each, g, *pairs[each.name]):
+                dots, norms1, norms2 = dots + d, norms1 + n1, norms2 + n2
+        d, n1, n2 = _rest_products(model, one, c1, two, c2)
+        return (dots + d) / _positive(norms1 + n1).sqrt()[:, None] / _positive(norms2 + n2).sqrt()
+
+
+def _trace(model: nn.Module, params: Mapping[str, Tensor], x: Tensor) -> _Trace:
+    with torch.enable_grad(), Watch(list(params.values())) as watch:
+        logits: Tensor = model(x).logits
+    places = _places(logits)
+    uses: dict[int, list[Use]] = {}
+    for use in watch.uses:
+        for p in (use.weight, use.bias):
+            uses.setdefault(id(p), []).append(use)
+    known: list[_Known] = []
+    for name, p in params.items():
+        own = uses.get(id(p), [])
+        if len(own) == 1 and places.get(id(p)) == 1 and own[0].examples == len(x):
+            known.append(_Known(name, own[0], "weight" if p is own[0].weight else "bias"))
+    known = _by_example(logits, known, len(x))
+    names = {each.name for each in known}
+    return _Trace(x, logits, known, {name: p for name, p in params.items() if name not in names})
+
+
+def _by_example(logits: Tensor, known: list[_Known], examples: int) -> list[_Known]:
+    """Those whose axis 0 is the example. Where another axis is as long, example 0 tells: it reaches row 0 only."""
+    unsure = [each for each in known if examples > 1 and examples in each.use.positions]
+    if not unsure:
+        return known
+    probe = torch.zeros_like(logits)
+    probe[0] = torch.arange(1, logits.shape[1] + 1)
+    reached = torch.autograd.grad(logits, [each.use.edge for each in unsure], probe, retain_graph=True)
+    mixed = {each.name for each, g in zip(unsure, reached, strict=True) if bool(g[1:].any())}
+    return [each for each in known if each.name not in mixed]
+
+
+def _places(logits: Tensor) -> dict[int, int]:
+    """In how many places of the graph each parameter is used, by id."""
+    places: dict[int, int] = {}
+    waiting: list[Any] = [logits.grad_fn]
+    met = {logits.grad_fn}
+    while waiting:
+        for below, _ in waiting.pop().next_functions:
+            if below is None:
+                continue
+            if below.name() == "torch::autograd::AccumulateGrad":
+                places[id(below.variable)] = places.get(id(below.variable), 0) + 1
+            elif below not in met:
+                met.add(below)
+                waiting.append(below)
+    return places
+
+
+def _formed(each: _Known, g: Tensor, outputs: slice = slice(None)) -> Iterator[Tensor]:
+    """Gradients of a parameter, one row an example, some examples at a time."""
+    if each.kind == "bias":
+        yield each.use.bias_gradients(g)
+        return
+    for rows in _chunks(each.use.examples, each.use.numbers):
+        yield each.use.weight_gradients(g, rows, outputs)
+
+
+def _formed_rest(model: nn.Module, trace: _Trace, cotangent: Tensor) -> Iterator[Tensor]:
+    """Gradients of all other parameters in a row, one row an example, some examples at a time."""
+    width = sum(p.numel() for p in trace.rest.values())
+    if width:
+        for rows in _chunks(len(trace.x), width):
+            yield gradients(model, trace.rest, trace.x[rows], cotangent[rows])
+
+
+def _add(total: Tensor, formed: Iterator[Tensor], power: int) -> None:
+    for rows in formed:
+        total += _power(rows, power).sum(0).reshape(total.shape)
+
+
+def _add_rest(sums: Mapping[str, Tensor], formed: Iterator[Tensor], rest: Mapping[str, Tensor], power: int) -> None:
+    for rows in formed:
+        pieces = torch.split(_power(rows, power).sum(0), [p.numel() for p in rest.values()])
+        for name, piece in zip(rest, pieces, strict=True):
+            sums[name].add_(piece.reshape(sums[name].shape))
+
+
+def _products(one: _Known, g1: Tensor, two: _Known, g2: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Inner products (B1, B2) and squared norms (B1,), (B2,) of the gradients of one parameter, in addends."""
+    a1, a2 = one.use.outer, two.use.outer
+    if one.kind == "weight" and a1 is not None and a2 is not None:
+        g1, g2 = g1.flatten(1), g2.flatten(1)
+        norms = [a.square().sum(1) * g.square().sum(1) for a, g in ((a1, g1), (a2, g2))]
+        yield (a1 @ a2.T) * (g1 @ g2.T), norms[0], norms[1]
+        return
+    if one.kind == "bias":
+        f1, f2 = one.use.bias_gradients(g1), two.use.bias_gradients(g2)
+        yield f1 @ f2.T, f1.square().sum(1), f2.square().sum(1)
+        return
+    count = one.use.outputs
+    for outputs in _chunks(count, (len(g1) + len(g2)) * one.use.numbers // count):
+        f1, f2 = torch.cat([*_formed(one, g1, outputs)]), torch.cat([*_formed(two, g2, outputs)])
+        yield f1 @ f2.T, f1.square().sum(1), f2.square().sum(1)
+
+
+def _rest_products(model: nn.Module, one: _Trace, c1: Tensor, two: _Trace, c2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The same for all parameters outside known layers."""
+    if not one.rest:
+        return c1.new_zeros(()), c1.new_zeros(()), c1.new_zeros(())
+    dots: list[Tensor] = []
+    norms1: list[Tensor] = []
+    for f1 in _formed_rest(model, one, c1):
+        row: list[Tensor] = []
+        norms2: list[Tensor] = []
+        for f2 in _formed_rest(model, two, c2):
+            row.append(f1 @ f2.T)
+            norms2.append(f2.square().sum(1))
+        dots.append(torch.cat(row, 1))
+        norms1.append(f1.square().sum(1))
+    return torch.cat(dots), torch.cat(norms1), torch.cat(norms2)
+
+
+def _loss_cotangent(logits: Tensor, y: Tensor, allowed: Tensor | None) -> Tensor:
+    """(B, C): the gradient of the cross entropy of each example with respect to its logits."""
+    p = exclude(logits.detach(), allowed).softmax(1)
+    return p.scatter_add(1, y[:, None], p.new_full((len(y), 1), -1.0))
+
+
+def _power(value: Tensor, power: int) -> Tensor:
+    return value.square() if power == 2 else value.abs()
+
+
+def _positive(norms: Tensor) -> Tensor:
+    """Zero becomes one: the inner product is zero there."""
+    return torch.where(norms > 0, norms, 1.0)
+
+
+def _chunks(size: int, each: int) -> Iterator[slice]:
+    """Slices of ``size`` rows of ``each`` numbers, so that about ``NUMBERS`` are held at once."""
+    step = max(1, NUMBERS // max(1, each))
+    return (slice(start, start + step) for start in range(0, size, step))
