@@ -1,5 +1,7 @@
 """A snapshot answers as the model did, whatever the model learns meanwhile."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -94,3 +96,24 @@ def test_it_belongs_to_the_state_of_its_part():
             self.teacher.take(boundary.model)
 
     perdure.checks.check_part(Teacher, model=lambda: network(8))
+
+
+def test_a_copy_answers_with_weights_of_its_own():
+    model, x = network(), torch.randn(5, 4)
+    snapshot = taken(model)
+    before = snapshot.ask(model, x).logits
+    twin = copy.deepcopy(snapshot)
+    move(model)
+    twin.take(model)
+    assert torch.equal(snapshot.ask(model, x).logits, before)
+    with evaluating(model):
+        assert torch.equal(twin.ask(model, x).logits, model(x).logits)
+
+
+def test_what_is_frozen_is_not_copied():
+    model, x = network(), torch.randn(5, 4)
+    model.backbone[0].requires_grad_(False)
+    snapshot = taken(model)
+    assert "backbone.0.weight" not in snapshot.tensors()
+    with evaluating(model):
+        assert torch.equal(snapshot.ask(model, x).logits, model(x).logits)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from perdure._modes import evaluating
 from perdure._records import Output
 
 if TYPE_CHECKING:
@@ -16,13 +15,14 @@ if TYPE_CHECKING:
 
 
 class Snapshot(nn.Module):
-    """Parameters and buffers of a model, as buffers ``tensor_0``, ``tensor_1``, ... of the part that owns it: a
-    teacher, or an average over time. The model itself is not copied.
+    """Trainable parameters and buffers of a model, as buffers ``tensor_0``, ``tensor_1``, ... of the part that owns it:
+    a teacher, or an average over time. What is frozen is the model's own.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._names: tuple[str, ...] = ()
+        self._twin: tuple[Model, Tensor] | None = None  # in a tuple, so that it is no submodule: it lends its forward
 
     def bind(self, model: Model) -> None:
         """Allocate, with the model's weights of now."""
@@ -60,8 +60,10 @@ class Snapshot(nn.Module):
 
     def ask(self, model: Model, x: Tensor) -> Output:
         """What ``model`` says of ``x`` with these weights, in eval mode and without gradients."""
-        with evaluating(model), torch.no_grad():
-            output: Output = functional_call(model, self.tensors(), (x,))
+        if self._twin is None or self._twin[1].data_ptr() != self.get_buffer("tensor_0").data_ptr():  # copied or grown
+            self._twin = _twin(model, self.tensors())
+        with torch.no_grad():
+            output: Output = self._twin[0](x)
         return output
 
     def _mine(self) -> list[Tensor]:
@@ -69,4 +71,16 @@ class Snapshot(nn.Module):
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
-    return {name: p.detach() for name, p in model.named_parameters()} | dict(model.named_buffers())
+    return {n: p.detach() for n, p in model.named_parameters() if p.requires_grad} | dict(model.named_buffers())
+
+
+def _twin(model: Model, tensors: dict[str, Tensor]) -> tuple[Model, Tensor]:
+    """A model in eval mode whose weights are ``tensors``, and the model's own where those have none; and the first."""
+    twin = deepcopy(model).eval()
+    for name, p in model.named_parameters():
+        twin.get_parameter(name).requires_grad_(False).data = tensors.get(name, p.detach())
+    for name, _ in model.named_buffers():
+        owner, _, leaf = name.rpartition(".")
+        twin.get_submodule(owner)._buffers[leaf] = tensors[name]
+    first = next(iter(tensors))
+    return twin, twin.get_parameter(first) if first in dict(model.named_parameters()) else twin.get_buffer(first)
