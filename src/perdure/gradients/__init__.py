@@ -1,5 +1,6 @@
 """Parts that edit gradients."""
 
+from perdure.gradients._gpm import GPM
 from perdure.gradients._subnet import SubnetTuning
 
-__all__ = ["SubnetTuning"]
+__all__ = ["GPM", "SubnetTuning"]

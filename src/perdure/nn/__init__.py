@@ -10,6 +10,7 @@ from perdure.nn._normalize import Normalize
 from perdure.nn._projected import projected
 from perdure.nn._prototypes import Prototypes
 from perdure.nn._resnet import resnet32, slim_resnet18
+from perdure.nn._settling import SettleNorms, SettlingNorm, with_settling_norms
 
 __all__ = [
     "EtfHead",
@@ -20,6 +21,8 @@ __all__ = [
     "Network",
     "Normalize",
     "Prototypes",
+    "SettleNorms",
+    "SettlingNorm",
     "Whole",
     "closed_form",
     "linear",
@@ -28,4 +31,5 @@ __all__ = [
     "resnet32",
     "slim_resnet18",
     "split",
+    "with_settling_norms",
 ]
