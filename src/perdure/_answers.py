@@ -8,9 +8,27 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from perdure._classes import Classes
+from perdure._gate import check_finite
 from perdure._part import Part
-from perdure._records import Output
+from perdure._records import Batch, Output
 from perdure.nn import Model
+
+
+def who_may_answer(classes: Classes | None, example: Batch | None, x: Tensor, task: int | Tensor | None) -> Tensor:
+    """(C,) or (B, C) bool; raises if nothing was learnt yet, or no such ``x`` or ``task``."""
+    if classes is None or example is None:
+        raise RuntimeError("nothing has been learnt yet: observe a batch first")
+    if x.shape[1:] != example.x.shape[1:]:
+        raise ValueError(
+            f"examples of shape {tuple(x.shape[1:])}, but this learner learns {tuple(example.x.shape[1:])}"
+        )
+    check_finite(x)
+    if task is not None:
+        return classes.tasks_of(torch.full((len(x),), task) if isinstance(task, int) else task)
+    if classes.tasks is not None:
+        raise ValueError("this learner was told tasks: say which one to answer for, task=")
+    return classes.seen
 
 
 @torch.no_grad()

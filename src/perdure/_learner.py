@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from perdure._admission import Trial, check_labels, check_rows, first_batch, first_row, try_model
-from perdure._answers import scores
+from perdure._answers import scores, who_may_answer
 from perdure._classes import Classes
 from perdure._composition import (
     check_answers,
@@ -27,7 +27,7 @@ from perdure._composition import (
 from perdure._erasure import BY_GRADIENTS, CannotForget, Receipt
 from perdure._fits import check_fits
 from perdure._forward import run_model
-from perdure._gate import BadBatch, check, check_finite, check_range
+from perdure._gate import BadBatch, check, check_range
 from perdure._growth import forget, options, put_back, replace_parameters, restart, restore
 from perdure._health import Health
 from perdure._incoming import draw_all, withhold
@@ -216,19 +216,7 @@ class Learner:
         """The head's logits (B, C) in eval mode, or what a part answers in its place; -inf for classes that were never
         admitted (or are not of ``task``).
         """
-        if self._classes is None or self.example is None:
-            raise RuntimeError("nothing has been learnt yet: observe a batch first")
-        if x.shape[1:] != self.example.x.shape[1:]:
-            raise ValueError(
-                f"examples of shape {tuple(x.shape[1:])}, but this learner learns {tuple(self.example.x.shape[1:])}"
-            )
-        check_finite(x)
-        allowed = self._classes.seen
-        if task is not None:
-            tasks = torch.full((len(x),), task) if isinstance(task, int) else task
-            allowed = self._classes.tasks_of(tasks)
-        elif self._classes.tasks is not None:
-            raise ValueError("this learner was told tasks: say which one to answer for, task=")
+        allowed = who_may_answer(self._classes, self.example, x, task)
         self.model.eval()
         try:
             found = scores(self.model, x.to(self.device), task, self._phases["answer"], self._phases["weights"])
