@@ -11,7 +11,7 @@ from perdure.nn import LinearHead, Network, Normalize, Whole
 
 
 class Scaled(nn.Module):
-    """A parameter of its own, a layer used twice, a weight shared by two layers, a parameter never used."""
+    """A parameter of its own, a layer used twice, a weight shared by two, a bias used again, a parameter never used."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -19,10 +19,12 @@ class Scaled(nn.Module):
         self.twice = nn.Linear(6, 6)
         self.one, self.other = nn.Linear(6, 6), nn.Linear(6, 6, bias=False)
         self.other.weight = self.one.weight
+        self.again = nn.Linear(6, 6)
         self.idle = nn.Linear(2, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.tanh(self.twice(torch.tanh(self.twice(x * self.scale))))
+        x = self.again(x) * self.again.bias
         return self.other(torch.tanh(self.one(x)))
 
 
@@ -200,7 +202,15 @@ def test_only_what_must_goes_through_the_map(monkeypatch):
         sum_of_powers(model, params, torch.randn(2, *shape).double(), lambda logits: logits[None], 2)
         own = [name.removeprefix("backbone.1.") for name in met.pop()] if met else []
         expected = {
-            "own parameter": ["idle.bias", "idle.weight", "one.weight", "scale", "twice.bias", "twice.weight"],
+            "own parameter": [
+                "again.bias",
+                "idle.bias",
+                "idle.weight",
+                "one.weight",
+                "scale",
+                "twice.bias",
+                "twice.weight",
+            ],
             "recurrent": ["gru.bias_hh_l0", "gru.bias_ih_l0", "gru.weight_hh_l0", "gru.weight_ih_l0"],
             "tokens first": ["layer.bias", "layer.weight"],
         }
