@@ -22,6 +22,7 @@ COMMANDS = {
     "report": "build the page of one or several runs again",
     "compare": "compare runs: means, intervals over seeds, who differs",
     "verify-erasure": "check a receipt of forgetting",
+    "cite": "print the BibTeX of methods",
 }
 HELP = f"""\
 usage: perdure COMMAND [options]
