@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from perdure.functional.masking import exclude
-from perdure.functional.per_example import sum_of_powers
+from perdure.functional.per_example import batch_gradient, sum_of_powers
 
 Labels = Literal["expectation", "sampled", "predicted", "true"]
 """Of which labels: all that are allowed, weighted by what the model says of them (exact); one drawn from that; the most
@@ -54,14 +54,8 @@ def squared_batch_gradient(
     published numbers were made with. Its mean over batches compares with the mean over examples of
     ``squared_gradients``.
     """
-    with torch.enable_grad():
-        logits: Tensor = model(x).logits
-    scores = _scores(logits.detach(), allowed, labels, y, generator)[0] / len(x)
-    grads = torch.autograd.grad(logits, list(params.values()), scores, allow_unused=True)
-    squares = [
-        torch.zeros_like(p) if g is None else len(x) * g.square() for p, g in zip(params.values(), grads, strict=True)
-    ]
-    return dict(zip(params, squares, strict=True))
+    grads = batch_gradient(model, params, x, lambda logits: _scores(logits, allowed, labels, y, generator)[0] / len(x))
+    return {name: len(x) * g.square() for name, g in grads.items()}
 
 
 def _scores(

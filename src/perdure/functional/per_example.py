@@ -77,6 +77,18 @@ def sum_of_powers(
     return sums
 
 
+def batch_gradient(
+    model: nn.Module, params: Mapping[str, Tensor], x: Tensor, cotangent: Callable[[Tensor], Tensor]
+) -> dict[str, Tensor]:
+    """For each parameter the gradient of the batch as a whole; ``cotangent`` takes logits (B, C) to its gradient there.
+    What published codes put the square or the absolute value of in place of a sum over examples.
+    """
+    with torch.enable_grad():
+        logits: Tensor = model(x).logits
+    grads = torch.autograd.grad(logits, list(params.values()), cotangent(logits.detach()), allow_unused=True)
+    return {name: torch.zeros_like(p) if g is None else g for (name, p), g in zip(params.items(), grads, strict=True)}
+
+
 def gradient_gram(
     model: nn.Module,
     params: Mapping[str, Tensor],

@@ -1,26 +1,36 @@
 """One recipe a file for each published method. Importing this package registers them."""
 
 from perdure.methods.adanpc import adanpc
+from perdure.methods.agem import agem
 from perdure.methods.cumulative import cumulative
 from perdure.methods.der import der
 from perdure.methods.der_pp import der_pp
+from perdure.methods.dgr import dgr
 from perdure.methods.er import er
 from perdure.methods.er_ace import er_ace
+from perdure.methods.ewc import ewc
 from perdure.methods.fecam import fecam
 from perdure.methods.fetril import fetril
 from perdure.methods.finetune import finetune
 from perdure.methods.fscil_tricks import fscil_tricks
 from perdure.methods.gacil import gacil
 from perdure.methods.gdumb import GDumb, gdumb
+from perdure.methods.gem import gem
+from perdure.methods.gpm import gpm
 from perdure.methods.if2net import if2net
 from perdure.methods.joint import joint
 from perdure.methods.kalman import kalman
 from perdure.methods.knn import knn
+from perdure.methods.l2 import l2
 from perdure.methods.logistic import logistic
+from perdure.methods.mas import mas
 from perdure.methods.ncm import ncm
+from perdure.methods.ogd import ogd
 from perdure.methods.protocl import protocl
 from perdure.methods.ranpac import ranpac
 from perdure.methods.ridge import ridge
+from perdure.methods.rwalk import rwalk
+from perdure.methods.si import si
 from perdure.methods.slca import slca
 from perdure.methods.slda import slda
 from perdure.methods.teen import teen
@@ -28,26 +38,36 @@ from perdure.methods.teen import teen
 __all__ = [
     "GDumb",
     "adanpc",
+    "agem",
     "cumulative",
     "der",
     "der_pp",
+    "dgr",
     "er",
     "er_ace",
+    "ewc",
     "fecam",
     "fetril",
     "finetune",
     "fscil_tricks",
     "gacil",
     "gdumb",
+    "gem",
+    "gpm",
     "if2net",
     "joint",
     "kalman",
     "knn",
+    "l2",
     "logistic",
+    "mas",
     "ncm",
+    "ogd",
     "protocl",
     "ranpac",
     "ridge",
+    "rwalk",
+    "si",
     "slca",
     "slda",
     "teen",

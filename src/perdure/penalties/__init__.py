@@ -1,1 +1,19 @@
 """Parts that pull parameters towards what they were."""
+
+from perdure.penalties._ewc import EWC
+from perdure.penalties._l2 import L2
+from perdure.penalties._mas import MAS
+from perdure.penalties._path import PathPenalty
+from perdure.penalties._quadratic import QuadraticPenalty
+from perdure.penalties._rwalk import RWalk
+from perdure.penalties._si import SI
+
+__all__ = [
+    "EWC",
+    "L2",
+    "MAS",
+    "SI",
+    "PathPenalty",
+    "QuadraticPenalty",
+    "RWalk",
+]
