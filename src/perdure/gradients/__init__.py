@@ -1,6 +1,10 @@
 """Parts that edit gradients."""
 
+from perdure.gradients._agem import AGEM
+from perdure.gradients._gem import GEM
 from perdure.gradients._gpm import GPM
+from perdure.gradients._ogd import OGD
+from perdure.gradients._packnet import PackNet
 from perdure.gradients._subnet import SubnetTuning
 
-__all__ = ["GPM", "SubnetTuning"]
+__all__ = ["AGEM", "GEM", "GPM", "OGD", "PackNet", "SubnetTuning"]

@@ -86,11 +86,13 @@ class PerExperience(PerGroup):
 
     def past(self) -> list[Batch]:
         """The exemplars of each experience that has ended, as far as any are kept, the earliest first."""
-        if not self.count:
-            return []
-        kept = self.experience[: self.count]
-        past = sorted(set(kept[self._of_past()].tolist()))
-        return [self._rows((kept == number).nonzero()[:, 0].to(self.x.device)) for number in past]
+        numbers = self._past_numbers()
+        return [self._rows((self.experience[: self.count] == n).nonzero()[:, 0].to(self.x.device)) for n in numbers]
+
+    @property
+    def num_past(self) -> int:
+        """Of how many experiences that have ended exemplars are kept."""
+        return len(self._past_numbers())
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """As of any memory, however many experiences have ended here and there."""
@@ -109,3 +111,6 @@ class PerExperience(PerGroup):
     def _of_past(self) -> Tensor:
         """(count,) bool: which exemplars came before the last end of an experience."""
         return self.experience[: self.count] < self.ended
+
+    def _past_numbers(self) -> list[int]:
+        return sorted(set(self.experience[: self.count][self._of_past()].tolist())) if self.count else []

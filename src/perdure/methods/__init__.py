@@ -26,6 +26,7 @@ from perdure.methods.logistic import logistic
 from perdure.methods.mas import mas
 from perdure.methods.ncm import ncm
 from perdure.methods.ogd import ogd
+from perdure.methods.packnet import packnet
 from perdure.methods.protocl import protocl
 from perdure.methods.ranpac import ranpac
 from perdure.methods.ridge import ridge
@@ -63,6 +64,7 @@ __all__ = [
     "mas",
     "ncm",
     "ogd",
+    "packnet",
     "protocl",
     "ranpac",
     "ridge",
