@@ -1,8 +1,12 @@
 """Models: a backbone and a head that grows, whole modules of your own, small networks, and heads in closed form."""
 
 from perdure.nn import closed_form
+from perdure.nn._aligning import WeightAligning
+from perdure.nn._cosine import CosineHead, with_cosine_head
 from perdure.nn._etf_head import EtfHead
 from perdure.nn._frozen import Frozen
+from perdure.nn._given_head import linear_head
+from perdure.nn._kept_rows import KeptRows
 from perdure.nn._linear import LinearHead, split
 from perdure.nn._model import Head, Model, Network, Whole
 from perdure.nn._networks import linear, mlp
@@ -13,9 +17,11 @@ from perdure.nn._resnet import resnet32, slim_resnet18
 from perdure.nn._settling import SettleNorms, SettlingNorm, with_settling_norms
 
 __all__ = [
+    "CosineHead",
     "EtfHead",
     "Frozen",
     "Head",
+    "KeptRows",
     "LinearHead",
     "Model",
     "Network",
@@ -23,13 +29,16 @@ __all__ = [
     "Prototypes",
     "SettleNorms",
     "SettlingNorm",
+    "WeightAligning",
     "Whole",
     "closed_form",
     "linear",
+    "linear_head",
     "mlp",
     "projected",
     "resnet32",
     "slim_resnet18",
     "split",
+    "with_cosine_head",
     "with_settling_norms",
 ]

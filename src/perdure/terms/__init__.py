@@ -1,8 +1,24 @@
 """Terms: parts that add to the objective from data."""
 
 from perdure.terms._cross_entropy import CrossEntropy, Weight
+from perdure.terms._distill import Distill
+from perdure.terms._less_forget import LessForget
 from perdure.terms._logit_match import LogitMatch
+from perdure.terms._margin_ranking import MarginRanking
 from perdure.terms._pseudo_classes import PseudoClasses
 from perdure.terms._supervised_contrastive import SupervisedContrastive
+from perdure.terms._taught import Taught
+from perdure.terms._weights import by_experience
 
-__all__ = ["CrossEntropy", "LogitMatch", "PseudoClasses", "SupervisedContrastive", "Weight"]
+__all__ = [
+    "CrossEntropy",
+    "Distill",
+    "LessForget",
+    "LogitMatch",
+    "MarginRanking",
+    "PseudoClasses",
+    "SupervisedContrastive",
+    "Taught",
+    "Weight",
+    "by_experience",
+]

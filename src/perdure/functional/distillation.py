@@ -1,0 +1,56 @@
+"""Distillation: let a student say what a teacher says."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from perdure.functional.masking import exclude
+
+
+def distill(
+    student_BC: Tensor,
+    teacher_BC: Tensor,
+    temperature: float = 2.0,
+    allowed: Tensor | None = None,
+    known: Tensor | None = None,
+) -> Tensor:
+    """``T^2 * mean_B(-sum_C p log q)``: the cross entropy between the softmax of both logits over ``temperature`` T
+    (Hinton et al. 2015, section 2).
+
+    The student's softmax q runs over the ``allowed`` classes, (C,) or (B, C) bool (all if None), the teacher's p over
+    those ``known`` to it (``allowed`` if None), which must be among them. T^2 keeps the gradient's size whatever T is.
+    At equal logits and equal classes the gradient is zero to the bit.
+
+    >>> import torch
+    >>> logits = torch.zeros(1, 2, requires_grad=True)
+    >>> distill(logits, torch.tensor([[1.0, 1.0]]), temperature=1.0)
+    tensor(0.6931, grad_fn=<MulBackward0>)
+    """
+    student, teacher = student_BC / temperature, teacher_BC / temperature
+    return temperature**2 * soft_cross_entropy(student, teacher, allowed, allowed if known is None else known).mean()
+
+
+def distill_heads(student_BC: Tensor, teacher_BC: Tensor, temperature: float, heads_HC: Tensor) -> Tensor:
+    """``distill`` over each row of ``heads_HC`` (bool) by itself, (H,); 0 for a row without classes."""
+    any_H1 = heads_HC.any(1, keepdim=True)
+    allowed_H1C = (heads_HC | ~any_H1)[:, None, :]
+    student, teacher = student_BC / temperature, teacher_BC / temperature
+    each_HB = soft_cross_entropy(student[None], teacher[None], allowed_H1C, allowed_H1C)
+    return temperature**2 * each_HB.mean(1) * any_H1[:, 0]
+
+
+def soft_cross_entropy(student: Tensor, teacher: Tensor, allowed: Tensor | None, known: Tensor | None) -> Tensor:
+    """Cross entropy of each example, its target the teacher's softmax over the classes that are ``known``."""
+    targets = _log_softmax(exclude(teacher, known)).exp()
+    # apart, not as p log q: an excluded class would give 0 times -inf, and so both gradients round alike
+    return exclude(student, allowed).logsumexp(-1) - (targets * student).sum(-1)
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    return logits - logits.logsumexp(-1, keepdim=True)  # as the gradient of logsumexp has it, to the bit
+
+
+def less_forget(features_BD: Tensor, teacher_BD: Tensor) -> Tensor:
+    """The mean of ``1 - cos`` between features and the teacher's (Hou et al. 2019, section 3.3)."""
+    return (1 - cosine_similarity(features_BD, teacher_BD, dim=1)).mean()

@@ -1,0 +1,74 @@
+"""Keep old classes apart from the new ones that come near."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from perdure._part import Part
+from perdure._records import Batch, Boundary, Draw, Step
+from perdure.functional.ranking import margin_ranking
+
+
+class Cosines(Protocol):
+    """A head that compares directions."""
+
+    def cosines(self, features: Tensor) -> Tensor:
+        """Features (B, D) to cosines (B, C)."""
+        ...
+
+
+class MarginRanking(Part):
+    """``weight`` times the margin ranking loss of exemplars of old classes: the cosine of their own class is to exceed
+    that of each of the ``num_rivals`` nearest new classes by ``margin`` (Hou et al. 2019, section 3.4).
+
+    Old are the classes learnt before the present experience; ``head`` is the model's.
+    """
+
+    old: Tensor
+    """(C,) bool."""
+    needs_boundaries = True
+
+    def __init__(
+        self,
+        head: Cosines,
+        *draws: Draw,
+        weight: float = 1.0,
+        num_rivals: int = 2,
+        margin: float = 0.5,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        if num_rivals < 1:
+            raise ValueError(f"num_rivals={num_rivals}: compare with at least one new class")
+        self._head = (head,)  # in a tuple, so that it is no submodule: its state is the model's
+        self.draws = draws
+        self.segments = tuple(draw.name for draw in draws)
+        self.weight, self.num_rivals, self.margin = weight, num_rivals, margin
+
+    def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
+        """No class is old."""
+        self.register_buffer("old", example.y.new_zeros(num_classes, dtype=torch.bool))
+
+    def grow(self, params: Mapping[str, Tensor], num_classes: int) -> None:
+        """Nor is one that comes."""
+        old = self.old.new_zeros(num_classes)
+        old[: len(self.old)] = self.old
+        self.register_buffer("old", old)
+
+    def after_experience(self, boundary: Boundary) -> None:
+        """All classes seen are old now."""
+        self.old.copy_(boundary.seen)
+
+    def loss(self, step: Step) -> Tensor | None:
+        """None while memory has nothing to draw."""
+        segment = step.gather(self.segments)
+        if segment is None or segment.output.features is None:
+            return None
+        (head,) = self._head
+        scores = head.cosines(segment.output.features)
+        new = step.seen & ~self.old
+        return self.weight * margin_ranking(scores, segment.batch.y, self.old, new, self.num_rivals, self.margin)

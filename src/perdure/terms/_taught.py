@@ -1,0 +1,72 @@
+"""What terms with a teacher have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from perdure._part import Part
+from perdure._records import Batch, Boundary, Draw, Output, Segment, Step
+from perdure._snapshot import Snapshot
+
+
+class Taught(Part):
+    """A term whose teacher is the model as it was when the last experience ended, in eval mode.
+
+    It is taken over the incoming batch and the exemplars of ``draws``, which pass the teacher together.
+    """
+
+    old: Tensor
+    """(C,) bool: the classes that the teacher has learnt; none while there is no teacher."""
+    needs_boundaries = True
+    forwards = 1
+
+    def __init__(self, draws: tuple[Draw, ...], name: str | None) -> None:
+        super().__init__(name)
+        self.draws = draws
+        self.segments = ("current", *(draw.name for draw in draws))
+        self.teacher = Snapshot()
+        self._counted: tuple[Tensor, int, int] | None = None
+
+    def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
+        """Allocate the teacher."""
+        self.teacher.bind(self.model)
+        self.register_buffer("old", example.y.new_zeros(num_classes, dtype=torch.bool))
+        self._counted = None
+
+    def grow(self, params: Mapping[str, Tensor], num_classes: int) -> None:
+        """The teacher does not know the new rows."""
+        self.teacher.grow(self.model)
+        old = self.old.new_zeros(num_classes)
+        old[: len(self.old)] = self.old
+        self.register_buffer("old", old)
+        self._counted = None
+
+    def after_experience(self, boundary: Boundary) -> None:
+        """Take a new teacher."""
+        self.teacher.take(boundary.model)
+        self.old.copy_(boundary.seen)
+        self._counted = None
+
+    def counts(self, step: Step) -> tuple[int, int]:
+        """How many classes are old and how many new; looked at once for each mask of seen classes."""
+        if self._counted is None or self._counted[0] is not step.seen:
+            old = int(self.old.sum())
+            self._counted = step.seen, old, int(step.seen.sum()) - old
+        return self._counted[1:]
+
+    def old_share(self, step: Step) -> float:
+        """Old classes over all seen."""
+        old, new = self.counts(step)
+        return old / (old + new)
+
+    def new_share(self, step: Step) -> float:
+        """New classes over all seen."""
+        return 1 - self.old_share(step)
+
+    def lesson(self, step: Step) -> tuple[Segment, Output] | None:
+        """The examples and what the teacher says of them; None while there is no teacher."""
+        segment = step.gather(self.segments) if self.counts(step)[0] else None
+        return None if segment is None else (segment, self.teacher.ask(self.model, segment.batch.x))
