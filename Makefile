@@ -2,6 +2,8 @@
 # make test   all tests, in a virtual environment of their own
 # make soak   300 kills (KILLS=300) of runs that learn, each resumed and compared with one left alone: 15 minutes
 # make lint   style, types, import rules, spelling
+# make reproduce-split-mnist   the table of Split MNIST in three settings, run by run; Ctrl-C and go on at will (JOBS=2)
+# make reproduce               all published numbers: docs/reproduction.md
 # Each sets up what it needs in .venv; nothing else on the machine is touched.
 
 PYTHON ?= python3
@@ -12,10 +14,10 @@ DEMO := runs/demo
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint format clean
+.PHONY: help demo test soak reproduce reproduce-split-mnist lint format clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -5
+	@sed -n 's/^# //p' Makefile | head -7
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -34,6 +36,12 @@ test: $(VENV)/.ready
 
 soak: $(VENV)/.ready
 	$(BIN)/python tests/faults/soak.py
+
+reproduce-split-mnist: $(VENV)/.ready
+	$(BIN)/python benchmarks/accuracy --only split-mnist $(if $(JOBS),--jobs $(JOBS))
+
+reproduce: $(VENV)/.ready
+	$(BIN)/python benchmarks/accuracy $(if $(JOBS),--jobs $(JOBS))
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

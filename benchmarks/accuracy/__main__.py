@@ -12,13 +12,14 @@ Protocols are data: protocols/*.yaml. Each run is a process with one thread, and
 is there is not run again, unless its entry in the protocol has changed in what decides the numbers; to repeat a row
 after a change of code, delete its folder under results/. Ctrl-C loses the runs in progress and nothing else. Data is
 looked for as everywhere in Perdure (PERDURE_DATA, else downloaded). The pages are docs/reproduction.md and
-docs/split-mnist.md.
+docs/split-mnist.md. PERDURE_ACCURACY names another folder than this one that holds protocols/ and results/.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from fnmatch import fnmatch
 
@@ -34,13 +35,13 @@ def main() -> int:
     parser.add_argument("--pages", action="store_true", help="write the pages, run nothing")
     parser.add_argument("--work", metavar="JOB", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.work:
+        from working import work
+
+        work(_named(options.work))
+        return 0
     try:
         protocols = read_protocols()
-        if options.work:
-            from working import work
-
-            work(_named(options.work, protocols))
-            return 0
         wanted = [j for j in jobs(protocols, _seeds(options.seeds)) if _matches(j, options.only)]
         if options.only and not wanted:
             known = ", ".join(protocols)
@@ -62,9 +63,15 @@ def _do(options: argparse.Namespace, wanted: list[Job]) -> int:
     if options.list:
         show(wanted)
         return 0
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has started this in the background
+        signal.signal(number, _interrupt)
     code = 0 if options.pages else run(wanted, options.jobs)
     write_pages()
     return code
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _seeds(text: str | None) -> int | list[int] | None:
@@ -83,9 +90,9 @@ def _matches(job: Job, patterns: list[str] | None) -> bool:
     return not patterns or any(fnmatch(job.name, p) or fnmatch(job.name, f"{p}/*") for p in patterns)
 
 
-def _named(text: str, protocols: dict) -> Job:
+def _named(text: str) -> Job:
     name, _, seed = text.rpartition("#")
-    return next(job for job in jobs(protocols, [int(seed)]) if job.name == name)
+    return next(job for job in jobs(read_protocols(), [int(seed)]) if job.name == name)
 
 
 if __name__ == "__main__":

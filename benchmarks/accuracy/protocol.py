@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
-HERE = Path(__file__).parent
+HOME = Path(os.environ.get("PERDURE_ACCURACY", Path(__file__).parent))  # holds protocols/ and results/
 STRICT = ConfigDict(extra="forbid", strict=False)
 Setting = Literal["task-incremental", "domain-incremental", "class-incremental"]
 
@@ -42,7 +43,6 @@ class Row:
     settings: dict[Setting, dict[str, Any]] = field(default_factory=dict)
     reasons: dict[Setting, str] | str = field(default_factory=dict)
     note: str = ""
-    waits_for: str = ""
 
     def reason(self, setting: Setting) -> str:
         """Why ours differs, if it does and the reason is known."""
@@ -84,7 +84,7 @@ class Job:
     @property
     def path(self) -> Path:
         """Where its result is, or will be."""
-        return HERE / "results" / self.name / f"seed-{self.seed}.json"
+        return HOME / "results" / self.name / f"seed-{self.seed}.json"
 
     @property
     def fingerprint(self) -> str:
@@ -92,7 +92,7 @@ class Job:
         return hashlib.sha256(json.dumps(self.spec, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def read_protocols(folder: Path = HERE / "protocols") -> dict[str, Protocol]:
+def read_protocols(folder: Path = HOME / "protocols") -> dict[str, Protocol]:
     """All protocols by name. Raises ``ValueError`` naming file and entry where one is wrong."""
     found = {}
     for path in sorted(folder.glob("*.yaml")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from protocol import HERE, Job, Protocol, jobs
+from protocol import HOME, Job, Protocol, jobs
 
 
 def result(job: Job) -> dict[str, Any] | None:
@@ -29,4 +29,4 @@ def results(name: str, protocol: Protocol) -> dict[tuple[str, str], list[dict[st
 
 def seeds_with_results(name: str) -> list[int]:
     """Every seed that has left a file under the protocol's folder."""
-    return sorted({int(path.stem.removeprefix("seed-")) for path in (HERE / "results" / name).glob("*/*/seed-*.json")})
+    return sorted({int(path.stem.removeprefix("seed-")) for path in (HOME / "results" / name).glob("*/*/seed-*.json")})

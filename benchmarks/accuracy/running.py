@@ -9,11 +9,13 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
-from protocol import HERE, Job
+from protocol import Job
 from results import result
 
+PROGRAM = Path(__file__).parent
 POLL_SECONDS = 0.2
 LINES_OF_AN_ERROR = 12
 
@@ -57,7 +59,8 @@ def run(wanted: list[Job], at_a_time: int) -> int:
                 done += 1
                 failed += _tell(one, done, total)
     except KeyboardInterrupt:
-        _say(f"interrupted: {len(started)} runs in progress are lost, what is done is kept; the same command goes on")
+        lost = sum(result(one.job) is None for one in started)
+        _say(f"interrupted: {lost} runs in progress are lost, what is done is kept; the same command goes on")
         return 130
     finally:
         for one in started:
@@ -70,7 +73,7 @@ def run(wanted: list[Job], at_a_time: int) -> int:
 def _start(job: Job) -> Started:
     errors = tempfile.TemporaryFile()  # noqa: SIM115 closed when the job has ended
     process = subprocess.Popen(
-        [sys.executable, str(HERE), "--work", f"{job.name}#{job.seed}"],
+        [sys.executable, str(PROGRAM), "--work", f"{job.name}#{job.seed}"],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdin=subprocess.DEVNULL,
         stderr=errors,

@@ -30,16 +30,13 @@ class Verdict:
     text: str
 
 
-def judge(published: Published, values: list[float], reason: str = "", waits_for: str = "") -> Verdict:
-    """The verdict on ``values``, one for each seed.
-
-    ``reason`` says why ours differs, where that is known; ``waits_for`` why there is nothing to judge yet.
-    """
+def judge(published: Published, values: list[float], reason: str = "") -> Verdict:
+    """The verdict on ``values``, one for each seed; ``reason`` says why ours differs, where that is known."""
     allowed = _allowed(published, values)
     seeds = len(values)
     ours = interval(values)
     if seeds < FEWEST_SEEDS:
-        return Verdict(ours, seeds, allowed, f"not yet: {waits_for or f'{seeds} of {FEWEST_SEEDS} seeds'}")
+        return Verdict(ours, seeds, allowed, f"not yet: {seeds} of {FEWEST_SEEDS} seeds")
     if abs(ours.mean - published.mean) <= allowed:
         return Verdict(ours, seeds, allowed, "reproduced")
     return Verdict(ours, seeds, allowed, f"differs because {reason}" if reason else "not yet")
