@@ -1,8 +1,18 @@
 """Memories: which exemplars to keep."""
 
+from perdure.memory._held_out import HeldOut
+from perdure.memory._herding import Herding
 from perdure.memory._memory import Memory
 from perdure.memory._per_class import ClassBalanced, Ring
 from perdure.memory._per_experience import PerExperience
 from perdure.memory._reservoir import Reservoir
 
-__all__ = ["ClassBalanced", "Memory", "PerExperience", "Reservoir", "Ring"]
+__all__ = [
+    "ClassBalanced",
+    "HeldOut",
+    "Herding",
+    "Memory",
+    "PerExperience",
+    "Reservoir",
+    "Ring",
+]

@@ -2,6 +2,7 @@
 
 from perdure.nn import closed_form
 from perdure.nn._aligning import WeightAligning
+from perdure.nn._bias_correction import BiasCorrection
 from perdure.nn._cosine import CosineHead, with_cosine_head
 from perdure.nn._etf_head import EtfHead
 from perdure.nn._frozen import Frozen
@@ -9,6 +10,7 @@ from perdure.nn._given_head import linear_head
 from perdure.nn._kept_rows import KeptRows
 from perdure.nn._linear import LinearHead, split
 from perdure.nn._model import Head, Model, Network, Whole
+from perdure.nn._nearest_exemplars import NearestMeanOfExemplars
 from perdure.nn._networks import linear, mlp
 from perdure.nn._normalize import Normalize
 from perdure.nn._projected import projected
@@ -17,6 +19,7 @@ from perdure.nn._resnet import resnet32, slim_resnet18
 from perdure.nn._settling import SettleNorms, SettlingNorm, with_settling_norms
 
 __all__ = [
+    "BiasCorrection",
     "CosineHead",
     "EtfHead",
     "Frozen",
@@ -24,6 +27,7 @@ __all__ = [
     "KeptRows",
     "LinearHead",
     "Model",
+    "NearestMeanOfExemplars",
     "Network",
     "Normalize",
     "Prototypes",

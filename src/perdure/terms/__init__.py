@@ -1,22 +1,26 @@
 """Terms: parts that add to the objective from data."""
 
+from perdure.terms._corrected_distill import CorrectedDistill
 from perdure.terms._cross_entropy import CrossEntropy, Weight
 from perdure.terms._distill import Distill
 from perdure.terms._less_forget import LessForget
 from perdure.terms._logit_match import LogitMatch
 from perdure.terms._margin_ranking import MarginRanking
 from perdure.terms._pseudo_classes import PseudoClasses
+from perdure.terms._sigmoid_distill import SigmoidDistill
 from perdure.terms._supervised_contrastive import SupervisedContrastive
 from perdure.terms._taught import Taught
 from perdure.terms._weights import by_experience
 
 __all__ = [
+    "CorrectedDistill",
     "CrossEntropy",
     "Distill",
     "LessForget",
     "LogitMatch",
     "MarginRanking",
     "PseudoClasses",
+    "SigmoidDistill",
     "SupervisedContrastive",
     "Taught",
     "Weight",
