@@ -77,11 +77,17 @@ class Memory(MergedPart, Source):
 
     def after_step(self, step: Step) -> None:
         """Write the current batch, if it is new."""
+        batch = self.incoming(step)
+        if batch is not None:
+            self.write(batch)
+
+    def incoming(self, step: Step) -> Batch | None:
+        """The current batch, with what is to be kept beside it, if it is new."""
         if not step.first_pass and self.passes == "first":
-            return
+            return None
         current = step.segments["current"]
         stored = {field: getattr(current.output, field).detach() for field in self.stored_fields}
-        self.write(Batch(current.batch.x, current.batch.y, current.batch.task, stored))
+        return Batch(current.batch.x, current.batch.y, current.batch.task, stored)
 
     @torch.no_grad()
     def write(self, batch: Batch) -> None:

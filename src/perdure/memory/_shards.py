@@ -13,7 +13,7 @@ from torch import Tensor
 State = Mapping[str, Tensor]
 
 COUNTS = "_extra_state"  # PyTorch's name for it
-ROWS = ("x", "y", "task", "keys", "experience")
+ROWS = ("x", "y", "task", "keys", "experience", "score")
 """Buffers with one row a slot, beside what is stored of the model's output."""
 
 
