@@ -16,9 +16,11 @@ EXCLUDED = {
     },
 }
 OPTIONS: dict[str, dict[str, object]] = {
+    "dgr": {"draw": 8, "hidden": (12,), "latent": 4},
     "gdumb": {"fit_epochs": 2},
     "if2net": {"units": 40},
     "gacil": {"expand": 96},
+    "packnet": {"retrain_epochs": 1},
     "ranpac": {"expand": 96},
 }
 NO_RATE = {"learning_rate_scales": "there is no learning rate: the head is fitted in closed form"}

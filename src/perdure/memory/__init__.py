@@ -1,5 +1,7 @@
 """Memories: which exemplars to keep."""
 
+from perdure.memory._generative import GenerativeMemory
+from perdure.memory._gss import GSS
 from perdure.memory._held_out import HeldOut
 from perdure.memory._herding import Herding
 from perdure.memory._memory import Memory
@@ -8,7 +10,9 @@ from perdure.memory._per_experience import PerExperience
 from perdure.memory._reservoir import Reservoir
 
 __all__ = [
+    "GSS",
     "ClassBalanced",
+    "GenerativeMemory",
     "HeldOut",
     "Herding",
     "Memory",

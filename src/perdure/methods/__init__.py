@@ -2,6 +2,8 @@
 
 from perdure.methods.adanpc import adanpc
 from perdure.methods.agem import agem
+from perdure.methods.cls_er import cls_er
+from perdure.methods.cope import cope
 from perdure.methods.cumulative import cumulative
 from perdure.methods.der import der
 from perdure.methods.der_pp import der_pp
@@ -17,6 +19,7 @@ from perdure.methods.gacil import gacil
 from perdure.methods.gdumb import GDumb, gdumb
 from perdure.methods.gem import gem
 from perdure.methods.gpm import gpm
+from perdure.methods.gss import gss
 from perdure.methods.if2net import if2net
 from perdure.methods.joint import joint
 from perdure.methods.kalman import kalman
@@ -24,6 +27,7 @@ from perdure.methods.knn import knn
 from perdure.methods.l2 import l2
 from perdure.methods.logistic import logistic
 from perdure.methods.mas import mas
+from perdure.methods.mir import mir
 from perdure.methods.ncm import ncm
 from perdure.methods.ogd import ogd
 from perdure.methods.packnet import packnet
@@ -31,6 +35,7 @@ from perdure.methods.protocl import protocl
 from perdure.methods.ranpac import ranpac
 from perdure.methods.ridge import ridge
 from perdure.methods.rwalk import rwalk
+from perdure.methods.scr import scr
 from perdure.methods.si import si
 from perdure.methods.slca import slca
 from perdure.methods.slda import slda
@@ -40,6 +45,8 @@ __all__ = [
     "GDumb",
     "adanpc",
     "agem",
+    "cls_er",
+    "cope",
     "cumulative",
     "der",
     "der_pp",
@@ -55,6 +62,7 @@ __all__ = [
     "gdumb",
     "gem",
     "gpm",
+    "gss",
     "if2net",
     "joint",
     "kalman",
@@ -62,6 +70,7 @@ __all__ = [
     "l2",
     "logistic",
     "mas",
+    "mir",
     "ncm",
     "ogd",
     "packnet",
@@ -69,6 +78,7 @@ __all__ = [
     "ranpac",
     "ridge",
     "rwalk",
+    "scr",
     "si",
     "slca",
     "slda",

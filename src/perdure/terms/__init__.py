@@ -6,8 +6,11 @@ from perdure.terms._distill import Distill
 from perdure.terms._less_forget import LessForget
 from perdure.terms._logit_match import LogitMatch
 from perdure.terms._margin_ranking import MarginRanking
+from perdure.terms._ppp import PseudoPrototypicalProxy
 from perdure.terms._pseudo_classes import PseudoClasses
+from perdure.terms._replay_contrast import ReplayContrast
 from perdure.terms._sigmoid_distill import SigmoidDistill
+from perdure.terms._stored_distill import StoredDistill
 from perdure.terms._supervised_contrastive import SupervisedContrastive
 from perdure.terms._taught import Taught
 from perdure.terms._weights import by_experience
@@ -20,7 +23,10 @@ __all__ = [
     "LogitMatch",
     "MarginRanking",
     "PseudoClasses",
+    "PseudoPrototypicalProxy",
+    "ReplayContrast",
     "SigmoidDistill",
+    "StoredDistill",
     "SupervisedContrastive",
     "Taught",
     "Weight",
