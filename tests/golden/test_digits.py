@@ -22,6 +22,9 @@ EXPECTED = {  # method: (final average accuracy, tolerance)
     "ewc": (0.196, 0.013),
     "l2": (0.196, 0.008),
     "mas": (0.202, 0.025),
+    "lwf": (0.199, 0.007),
+    "lucir": (0.916, 0.015),
+    "wa": (0.786, 0.062),
     "der": (0.871, 0.03),
     "der_pp": (0.937, 0.015),
     "fscil_tricks": (0.323, 0.13),  # made for few examples at a time

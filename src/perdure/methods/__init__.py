@@ -26,6 +26,8 @@ from perdure.methods.kalman import kalman
 from perdure.methods.knn import knn
 from perdure.methods.l2 import l2
 from perdure.methods.logistic import logistic
+from perdure.methods.lucir import lucir
+from perdure.methods.lwf import lwf
 from perdure.methods.mas import mas
 from perdure.methods.mir import mir
 from perdure.methods.ncm import ncm
@@ -40,6 +42,7 @@ from perdure.methods.si import si
 from perdure.methods.slca import slca
 from perdure.methods.slda import slda
 from perdure.methods.teen import teen
+from perdure.methods.wa import wa
 
 __all__ = [
     "GDumb",
@@ -69,6 +72,8 @@ __all__ = [
     "knn",
     "l2",
     "logistic",
+    "lucir",
+    "lwf",
     "mas",
     "mir",
     "ncm",
@@ -83,4 +88,5 @@ __all__ = [
     "slca",
     "slda",
     "teen",
+    "wa",
 ]

@@ -17,6 +17,8 @@ class LessForget(Taught):
     2019, section 3.3).
     """
 
+    needs_new_classes = True
+
     def __init__(self, *draws: Draw, base_weight: float = 5.0, name: str | None = None) -> None:
         super().__init__(draws, name)
         self.base_weight = base_weight

@@ -31,6 +31,7 @@ class MarginRanking(Part):
     old: Tensor
     """(C,) bool."""
     needs_boundaries = True
+    needs_new_classes = True
 
     def __init__(
         self,
