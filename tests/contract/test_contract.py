@@ -20,6 +20,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "gdumb": {"fit_epochs": 2},
     "if2net": {"units": 40},
     "gacil": {"expand": 96},
+    "ogd": {"directions": 8},
     "packnet": {"retrain_epochs": 1},
     "ranpac": {"expand": 96},
 }

@@ -19,8 +19,13 @@ def test_credit_is_minus_gradient_times_change():
     assert close(credit, [2.0, 4.0], [2.0])
 
 
-def test_importance_is_damped_and_never_negative():
-    assert close(synaptic_importance(tensors([6.0, -6.0], [1.0]), tensors([1.0, 1.0], [0.0]), 0.5), [4.0, 0.0], [2.0])
+def test_importance_is_damped_adds_up_and_is_never_negative():
+    before, credit, change = (
+        tensors([1.0, 1.0, 9.0], [0.0]),
+        tensors([6.0, -6.0, -6.0], [1.0]),
+        tensors([1.0] * 3, [0.0]),
+    )
+    assert close(synaptic_importance(before, credit, change, 0.5), [5.0, 0.0, 5.0], [2.0])
 
 
 def test_score_is_divided_by_half_the_squared_distance_in_the_fisher_metric():

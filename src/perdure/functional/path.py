@@ -16,11 +16,13 @@ def add_credit_(credit: Sequence[Tensor], grads: Sequence[Tensor], change: Seque
     torch._foreach_addcmul_(list(credit), list(grads), list(change), -1.0)
 
 
-def synaptic_importance(credit: Sequence[Tensor], change: Sequence[Tensor], damping: float) -> list[Tensor]:
-    """``max(0, credit) / (change^2 + damping)`` (Zenke et al. 2017, equation 5)."""
+def synaptic_importance(
+    importance: Sequence[Tensor], credit: Sequence[Tensor], change: Sequence[Tensor], damping: float
+) -> list[Tensor]:
+    """``max(0, importance + credit / (change^2 + damping))``: one more experience (Zenke et al. 2017, equation 5)."""
     scale = torch._foreach_mul(list(change), list(change))
     torch._foreach_add_(scale, damping)
-    return list(torch._foreach_div(torch._foreach_clamp_min(list(credit), 0.0), scale))
+    return list(torch._foreach_clamp_min(torch._foreach_addcdiv(list(importance), list(credit), scale), 0.0))
 
 
 def walk_score(

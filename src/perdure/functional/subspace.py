@@ -34,15 +34,17 @@ def orthonormalise(vectors: Sequence[Tensor], basis: Sequence[Tensor], tolerance
     for _ in range(2):
         inner = torch.stack([v @ b.T for v, b in zip(rest, basis, strict=True)]).sum(0)
         rest = [v - inner @ b for v, b in zip(rest, basis, strict=True)]
-    found = [v[:0].clone() for v in vectors]
+    found, count = [torch.empty_like(v) for v in vectors], 0
     for row, before in enumerate(length.tolist()):
-        vector = [v[row].clone() for v in rest]
+        vector, others = [v[row].clone() for v in rest], [f[:count] for f in found]
         for _ in range(2):
-            remove_(vector, found)
+            remove_(vector, others)
         left = float(_norms([v[None] for v in vector]))
         if left > tolerance * before:
-            found = [torch.cat([f, v[None] / left]) for f, v in zip(found, vector, strict=True)]
-    return found
+            for f, v in zip(found, vector, strict=True):
+                torch.div(v, left, out=f[count])
+            count += 1
+    return [f[:count] for f in found]
 
 
 def principal_directions(gram_DD: Tensor, basis_RD: Tensor, threshold: float) -> Tensor:

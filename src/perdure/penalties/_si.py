@@ -11,8 +11,8 @@ from perdure.penalties._path import PathPenalty
 
 class SI(PathPenalty):
     """Synaptic intelligence (Zenke et al. 2017): what mattered for an experience is the fall of the loss that a
-    parameter brought about in it, divided by ``damping`` plus the square of how far it went, 0 at least. Importances of
-    experiences add up; the anchor is where the last one ended.
+    parameter brought about in it, divided by ``damping`` plus the square of how far it went. Importances of experiences
+    add up, never below 0; the anchor is where the last one ended.
 
     The penalty is ``strength / 2`` times importance times squared distance. ``penalised`` takes the path integral over
     the gradient with the penalty, as some codes do, instead of that of the loss alone.
@@ -26,6 +26,5 @@ class SI(PathPenalty):
     def after_experience(self, boundary: Boundary) -> None:
         """Importances grow; the path starts anew."""
         credit, moved = self.values("credit"), self.values("moved")
-        gained = synaptic_importance(credit, moved, self.damping)
-        self.replace(list(torch._foreach_add(self.importance, gained)))
+        self.replace(synaptic_importance(self.importance, credit, moved, self.damping))
         torch._foreach_zero_(credit + moved)
