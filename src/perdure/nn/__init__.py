@@ -12,11 +12,13 @@ from perdure.nn._linear import LinearHead, split
 from perdure.nn._model import Head, Model, Network, Whole
 from perdure.nn._nearest_exemplars import NearestMeanOfExemplars
 from perdure.nn._networks import linear, mlp
+from perdure.nn._no_head import NoHead, embedded
 from perdure.nn._normalize import Normalize
 from perdure.nn._projected import projected
 from perdure.nn._prototypes import Prototypes
 from perdure.nn._resnet import resnet32, slim_resnet18
 from perdure.nn._settling import SettleNorms, SettlingNorm, with_settling_norms
+from perdure.nn._two_views import TwoViews, two_views
 
 __all__ = [
     "BiasCorrection",
@@ -29,13 +31,16 @@ __all__ = [
     "Model",
     "NearestMeanOfExemplars",
     "Network",
+    "NoHead",
     "Normalize",
     "Prototypes",
     "SettleNorms",
     "SettlingNorm",
+    "TwoViews",
     "WeightAligning",
     "Whole",
     "closed_form",
+    "embedded",
     "linear",
     "linear_head",
     "mlp",
@@ -43,6 +48,7 @@ __all__ = [
     "resnet32",
     "slim_resnet18",
     "split",
+    "two_views",
     "with_cosine_head",
     "with_settling_norms",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from perdure._part import Part
 from perdure._records import Step
+from perdure.functional.contrast import supervised_contrastive
 
 
 class SupervisedContrastive(Part):
@@ -26,14 +26,5 @@ class SupervisedContrastive(Part):
         current = step.segments["current"]
         if current.output.features is None:
             raise ValueError("a contrastive loss compares features, and the model gives none: name a layer of it")
-        pairs = current.batch.y[:, None] == current.batch.y
-        pairs.fill_diagonal_(False)
-        counts = pairs.sum(1)
-        if not bool(counts.any()):
-            return None
-        features = normalize(current.output.features, dim=1)
-        itself = torch.eye(len(features), dtype=torch.bool, device=features.device)
-        similar = (features @ features.T / self.temperature).masked_fill(itself, -torch.inf)
-        log_p = similar.log_softmax(1).masked_fill(~pairs, 0.0)
-        each = -log_p.sum(1)[counts > 0] / counts[counts > 0]
-        return self.weight * each.mean()
+        loss = supervised_contrastive(normalize(current.output.features, dim=1), current.batch.y, self.temperature)
+        return None if loss is None else self.weight * loss

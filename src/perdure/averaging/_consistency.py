@@ -1,0 +1,44 @@
+"""Say of exemplars what an average of the weights says."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from perdure._part import Part
+from perdure._records import Draw, Step
+from perdure.averaging._moving import MovingAverage
+from perdure.functional.masking import exclude
+
+
+class Consistency(Part):
+    """``weight`` times the mean squared difference between the logits of exemplars and those of the average that gives
+    the exemplar's own class more probability (Arani et al. 2022, section 3.2, algorithm 1).
+
+    The mean is over exemplars and all classes of the head. Averages see exemplars as they were kept.
+    """
+
+    def __init__(self, draw: Draw, *averages: MovingAverage, weight: float, name: str | None = None) -> None:
+        super().__init__(f"Consistency({draw.name})" if name is None else name)
+        if not averages:
+            raise ValueError("consistency with nothing: give it an average")
+        self.draws = (draw,)
+        self._averages = averages  # in a tuple, so that they are no submodules: they are parts themselves
+        self.weight = weight
+
+    @property
+    def forwards(self) -> int:  # type: ignore[override]
+        """One for each average."""
+        return len(self._averages)
+
+    def loss(self, step: Step) -> Tensor | None:
+        """None while memory has nothing to draw."""
+        segment = step.segments.get(self.draws[0].name)
+        if segment is None:
+            return None
+        batch, allowed = segment.batch, step.allowed(segment.batch)
+        logits = torch.stack([average.ask(batch.x).logits for average in self._averages])
+        own = batch.y.expand(len(logits), -1)[:, :, None]
+        sure = torch.stack([exclude(each, allowed).log_softmax(1) for each in logits]).gather(2, own)[:, :, 0]
+        best = logits[sure.argmax(0), torch.arange(len(batch), device=logits.device)]
+        return self.weight * (segment.output.logits - best).square().mean()

@@ -1,0 +1,95 @@
+"""Learn features around prototypes that follow them, and answer with the nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from perdure._part import Part
+from perdure._records import Batch, Draw, Output, Segment, Step
+from perdure.functional.pseudo_prototypes import proxy_loss
+
+
+class PseudoPrototypicalProxy(Part):
+    """The loss of De Lange and Tuytelaars 2021 over the current batch and ``draw``. The prototype of a class starts as
+    the mean of its normalised features in its first batch, and after each update moves by ``1 - momentum`` towards that
+    in the batch (equation 8), at length 1. The answer is the class whose prototype has the largest cosine.
+    """
+
+    prototypes: Tensor
+    """(C, D)."""
+    known: Tensor
+    """(C,) bool, classes that have a prototype."""
+
+    def __init__(
+        self, draw: Draw, *, temperature: float = 0.1, momentum: float = 0.99, name: str | None = None
+    ) -> None:
+        super().__init__(name)
+        if temperature <= 0:
+            raise ValueError(f"temperature={temperature}: give a number above 0")
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum={momentum}: choose a value in [0, 1)")
+        self.draws = (draw,)
+        self.temperature, self.momentum = temperature, momentum
+
+    def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
+        """No class has a prototype."""
+        if "features" not in example.stored:
+            raise ValueError("prototypes are means of features, and the model gives none: name a layer of it")
+        features = example.stored["features"]
+        self.register_buffer("prototypes", features.new_zeros(num_classes, features.shape[1]))
+        self.register_buffer("known", torch.zeros(num_classes, dtype=torch.bool, device=features.device))
+
+    def grow(self, params: Mapping[str, Tensor], num_classes: int) -> None:
+        """Nor have those to come."""
+        extra = num_classes - len(self.known)
+        self.prototypes = torch.cat([self.prototypes, self.prototypes.new_zeros(extra, self.prototypes.shape[1])])
+        self.known = torch.cat([self.known, self.known.new_zeros(extra)])
+
+    def loss(self, step: Step) -> Tensor:
+        """With the prototypes as they are, those of new classes as they will be."""
+        segment = self._segment(step)
+        features = _features(segment)
+        means, met = self._means(features.detach(), segment.batch.y)
+        prototypes = torch.where(self.known[:, None], self.prototypes, normalize(means, dim=1))
+        allowed, known = step.allowed(segment.batch), self.known | met
+        return proxy_loss(
+            features,
+            segment.batch.y,
+            prototypes,
+            known if allowed is None else known & allowed,
+            temperature=self.temperature,
+        )
+
+    def after_step(self, step: Step) -> None:
+        """Move the prototypes of the classes in the batch."""
+        segment = self._segment(step)
+        means, met = self._means(_features(segment).detach(), segment.batch.y)
+        moved = torch.where(self.known[:, None], self.momentum * self.prototypes + (1 - self.momentum) * means, means)
+        self.prototypes = torch.where(met[:, None], normalize(moved, dim=1), self.prototypes)
+        self.known = self.known | met
+
+    def answer(self, output: Output) -> Tensor:
+        """Cosines, (B, C); of a class that was admitted and not met yet -2."""
+        assert output.features is not None
+        cosines = normalize(output.features, dim=1) @ self.prototypes.T
+        return cosines.masked_fill(~self.known, -2.0)
+
+    def _segment(self, step: Step) -> Segment:
+        segment = step.gather(("current", self.draws[0].name))
+        assert segment is not None
+        return segment
+
+    def _means(self, features_BD: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean of each class (C, D), and which classes have any example."""
+        count = torch.bincount(y, minlength=len(self.known))
+        sums = torch.zeros_like(self.prototypes).index_add_(0, y, features_BD)
+        return sums / count.clamp(min=1)[:, None], count > 0
+
+
+def _features(segment: Segment) -> Tensor:
+    assert segment.output.features is not None
+    return normalize(segment.output.features, dim=1)
