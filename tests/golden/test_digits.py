@@ -30,6 +30,8 @@ EXPECTED = {  # method: (final average accuracy, tolerance)
     "wa": (0.786, 0.062),
     "der": (0.871, 0.03),
     "der_pp": (0.937, 0.015),
+    "icarl": (0.918, 0.01),
+    "bic": (0.901, 0.02),
     "fscil_tricks": (0.323, 0.13),  # made for few examples at a time
     "gem": (0.939, 0.016),
     "gpm": (0.811, 0.04),

@@ -2,6 +2,7 @@
 
 from perdure.methods.adanpc import adanpc
 from perdure.methods.agem import agem
+from perdure.methods.bic import bic
 from perdure.methods.cls_er import cls_er
 from perdure.methods.cope import cope
 from perdure.methods.cumulative import cumulative
@@ -20,6 +21,7 @@ from perdure.methods.gdumb import GDumb, gdumb
 from perdure.methods.gem import gem
 from perdure.methods.gpm import gpm
 from perdure.methods.gss import gss
+from perdure.methods.icarl import icarl
 from perdure.methods.if2net import if2net
 from perdure.methods.joint import joint
 from perdure.methods.kalman import kalman
@@ -48,6 +50,7 @@ __all__ = [
     "GDumb",
     "adanpc",
     "agem",
+    "bic",
     "cls_er",
     "cope",
     "cumulative",
@@ -66,6 +69,7 @@ __all__ = [
     "gem",
     "gpm",
     "gss",
+    "icarl",
     "if2net",
     "joint",
     "kalman",
