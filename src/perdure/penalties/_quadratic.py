@@ -51,12 +51,12 @@ class QuadraticPenalty(Part):
     @property
     def importance(self) -> list[Tensor]:
         """A, in the order of the parameters."""
-        return [self.get_buffer(f"importance_{number}") for number in range(len(self._params))]
+        return self._held("importance")
 
     @property
     def pull(self) -> list[Tensor]:
         """b, in the order of the parameters."""
-        return [self.get_buffer(f"pull_{number}") for number in range(len(self._params))]
+        return self._held("pull")
 
     @torch.no_grad()
     def add(self, importance: list[Tensor]) -> None:
@@ -75,3 +75,8 @@ class QuadraticPenalty(Part):
         edited = list(grads)
         torch._foreach_addcmul_(edited, self.importance, self._params, self.strength)
         torch._foreach_add_(edited, self.pull, alpha=-self.strength)
+
+    def _held(self, kind: str) -> list[Tensor]:
+        """At every update, so not by ``get_buffer``, which takes a tenth of the time of the penalty."""
+        names = (f"{kind}_{number}" for number in range(len(self._params)))
+        return [buffer for name in names if (buffer := self._buffers[name]) is not None]
