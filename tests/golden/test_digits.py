@@ -32,8 +32,10 @@ EXPECTED = {  # method: (final average accuracy, tolerance)
     "der_pp": (0.937, 0.015),
     "icarl": (0.918, 0.01),
     "bic": (0.901, 0.02),
+    "dgr": (0.333, 0.048),  # made for more updates
     "fscil_tricks": (0.323, 0.13),  # made for few examples at a time
     "gem": (0.939, 0.016),
+    "gss": (0.892, 0.042),
     "gpm": (0.811, 0.04),
     "gdumb": (0.915, 0.015),
     "joint": (0.966, 0.015),
@@ -42,6 +44,7 @@ EXPECTED = {  # method: (final average accuracy, tolerance)
     "fetril": (0.929, 0.005),
     "if2net": (0.985, 0.006),
     "ncm": (0.902, 0.005),
+    "packnet": (0.989, 0.006),  # told the task
     "ridge": (0.933, 0.005),
     "gacil": (0.979, 0.01),
     "ranpac": (0.988, 0.005),
@@ -80,7 +83,9 @@ def test_every_method_has_its_number():
 @pytest.mark.parametrize("name", EXPECTED)
 def test_class_incremental(name):
     expected, tolerance = EXPECTED[name]
-    assert mean(final(learn(name, seed)) for seed in range(5)) == pytest.approx(expected, abs=tolerance)
+    untold = "class-incremental" in perdure.get_method(name).settings
+    make_stream = class_incremental if untold else task_incremental
+    assert mean(final(learn(name, seed, make_stream)) for seed in range(5)) == pytest.approx(expected, abs=tolerance)
 
 
 def test_finetune_keeps_the_last_experience_only():

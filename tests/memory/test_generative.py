@@ -68,23 +68,23 @@ def test_nothing_is_replayed_in_the_first_experience():
 
 
 def test_examples_are_the_earlier_generators_and_labels_the_earlier_solvers():
-    learner = make()
+    learner, moved = make(draw=64), 0
     learn(learner, experience(0))
     learn(learner, experience(1))
-    solver, vae, number = (
-        perdure.nn.mlp((2, 3), 4, hidden=(8,), normalize=Floats()),
-        past(learner).vae.clone(),
-        learner.num_updates,
-    )
+    solver = perdure.nn.mlp((2, 3), 4, hidden=(8,), normalize=Floats())
     solver.load_state_dict(learner.model.state_dict())
-    low, high = past(learner).span
-    for step in learn(learner, experience(2), end=False):  # the head grows; generator and solver both move on
-        batch, at = step.segments["replay"].batch, step.index
-        noise = torch.randn(6, 3, generator=generator(0, "draw/replay", at))
+    vae, (low, high) = past(learner).vae.clone(), past(learner).span
+    with torch.no_grad():  # now it says the opposite
+        for p in learner.model.head.parameters():
+            p.neg_()
+    for step in learn(learner, experience(2), end=False):  # the head grows
+        batch = step.segments["replay"].batch
+        noise = torch.randn(64, 3, generator=generator(0, "draw/replay", step.index))
         units = decode(past(learner)._tensors(vae), noise).sigmoid()
-        assert torch.allclose(batch.x, low + (high - low) * units.view(6, 2, 3), rtol=1e-6)
+        assert torch.allclose(batch.x, low + (high - low) * units.view(64, 2, 3), rtol=1e-6)
         assert torch.equal(batch.y, solver(batch.x).logits.argmax(1))
-        assert at >= number
+        moved += int((step.segments["replay"].output.logits[:, :4].argmax(1) != batch.y).sum())
+    assert moved > 100
     assert not torch.equal(past(learner).vae, vae)
 
 
