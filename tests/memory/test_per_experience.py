@@ -207,3 +207,61 @@ def test_indices_of_experiences_do_not_matter():
             made.observe(batch)
         made.end()
     assert [len(batch) for batch in kept_in.past()] == [10, 10, 10]
+
+
+def at_end(**options):
+    made = PerExperience(30, writes="end", **options)
+    return perdure.build("er", mlp((3,), 6, hidden=(4,)), sgd, memory=made, draw=12), made
+
+
+def test_written_at_the_end_predecessors_have_all_slots_meanwhile():
+    check_part(
+        lambda: PerExperience(10, writes="end"),
+        exclude={"learning_rate_scales": "it goes on from a saved state without handing the data back"},
+    )
+    made, kept_in = at_end()
+    sizes = []
+    for experience in three().experiences:
+        made.begin(experience)
+        for batch in experience.data.batches(5):
+            made.observe(batch)
+            sizes.append([len(past) for past in kept_in.past()])
+        made.end()
+    assert sizes[:4] == [[]] * 4
+    assert sizes[4:8] == [[20]] * 4
+    assert sizes[8:] == [[15, 15]] * 4
+    assert [len(past) for past in kept_in.past()] == [10, 10, 10]
+    assert len({tuple(x.tolist()) for x in kept_in.contents().x}) == 30
+
+
+def test_written_at_the_end_ranks_share_the_data():
+    made, kept_in = at_end()
+    (whole,) = three().experiences[0].data.batches(100)
+    made.observe(whole)
+    parts = []
+    for rank in range(3):
+        one = memory(30, 0, (rank, 3), writes="end")
+        one.bind({}, whole.rows(torch.tensor([0])), 6)
+        one._write_all(Batches(whole))
+        parts.append(one)
+    merged = PerExperience.merge([one.state_dict() for one in parts])
+    assert sorted(map(tuple, merged["x"][:20].tolist())) == sorted(map(tuple, whole.x.tolist()))
+    assert len(kept_in) == 0
+
+
+class Batches:
+    """A boundary's data, seven at a time."""
+
+    def __init__(self, whole):
+        self.whole = whole
+
+    def batches(self, size):
+        return (self.whole.rows(rows) for rows in torch.split(torch.arange(len(self.whole)), 7))
+
+
+def test_written_at_the_end_needs_boundaries_and_stores_no_outputs():
+    made, _ = at_end()
+    with pytest.raises(ValueError, match="boundar"):
+        perdure.run(made, streams.task_free(three()), batch_size=5, evaluate_every=0)
+    with pytest.raises(ValueError, match="without logits: use writes='steps'"):
+        perdure.build("der", mlp((3,), 6, hidden=(4,)), sgd, memory=PerExperience(10, writes="end"), draw=4)

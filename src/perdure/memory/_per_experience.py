@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -12,6 +12,8 @@ from perdure._records import Batch, Boundary, Step
 from perdure.memory._choose import choose
 from perdure.memory._per_group import PerGroup
 
+BATCH = 1024
+
 
 class PerExperience(PerGroup):
     """Equally many exemplars of each experience: a uniform sample of each (``keep="random"``) or its last examples
@@ -20,6 +22,9 @@ class PerExperience(PerGroup):
     ``draw`` gives exemplars of past experiences only (``draws="past"``; the one that is open is at hand itself), or of
     all. Experiences are counted as they end; where boundaries are not told there is one group, and all of it is drawn
     from.
+
+    With ``writes="end"`` an experience enters when it ends, all of its data at once, so that while it is open its
+    predecessors have all slots (``passes`` does not matter then); else at every step.
 
     >>> memory = PerExperience(200)
     >>> memory.capacity, len(memory), memory.past()
@@ -40,12 +45,20 @@ class PerExperience(PerGroup):
         *,
         keep: Literal["random", "newest"] = "random",
         draws: Literal["past", "all"] = "past",
+        writes: Literal["steps", "end"] = "steps",
         passes: Literal["first", "all"] = "first",
         name: str | None = None,
     ) -> None:
         super().__init__(capacity, passes=passes, name=name)
         self.keep = keep
         self.from_past = draws == "past"
+        self.needs_data = self.needs_boundaries = writes == "end"
+
+    def require(self, fields: Iterable[str]) -> None:
+        """Keep ``fields`` of the model's output too; refused where the data are read when the experience has ended."""
+        if self.needs_data and (wanted := sorted(fields)):
+            raise ValueError(f"{self.name} writes when an experience ends, without {wanted[0]}: use writes='steps'")
+        super().require(fields)
 
     def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
         """Allocate all slots and the first experience's bound."""
@@ -64,12 +77,15 @@ class PerExperience(PerGroup):
         return slots
 
     def after_step(self, step: Step) -> None:
-        """Write the current batch, if it is new."""
+        """Write the current batch, if it is new and not written later."""
         self.told.fill_(step.experience is not None)
-        super().after_step(step)
+        if not self.needs_data:
+            super().after_step(step)
 
     def after_experience(self, boundary: Boundary) -> None:
         """What comes from now on belongs to another experience, with a bound of its own."""
+        if self.needs_data and "experience" in self._buffers:
+            self._write_all(boundary)
         if not self.count:
             return
         self.ended += 1
@@ -100,6 +116,13 @@ class PerExperience(PerGroup):
         if "dropped" in self._buffers and isinstance(bounds, Tensor) and bounds.dim() == 1:
             self.register_buffer("dropped", self.dropped.new_full((len(bounds),), -torch.inf))
         return super().load_state_dict(state_dict, strict, assign)
+
+    def _write_all(self, boundary: Boundary) -> None:
+        """Where ranks share a stream, each takes every ``world``-th example."""
+        (rank, world), start = self.shard, 0
+        for batch in boundary.batches(BATCH):
+            self.write(batch.rows(torch.arange((rank - start) % world, len(batch), world, device=batch.y.device)))
+            start += len(batch)
 
     def _positions(self, start: int, stop: int) -> Sequence[float]:
         if self.keep == "random":
