@@ -97,18 +97,9 @@ class Loop:
         feed = self._feed(at.experience)
         looks = _looks(self._length(feed), settings.evaluate_every, len(self.fed))
         while not self._over:
-            for after, batch in feed.batches(at.epoch, at.batch, self._unreadable):
-                learnt = self._observe(experience, batch)
-                at.batch = after
-                if at.epoch * feed.num_batches + min(after, feed.num_batches) in looks:
-                    self.watch.look()
-                self._pause(learnt)
-                if self._over:
-                    break
-            else:
-                at.epoch, at.batch = at.epoch + 1, 0
-                if settings.updates is not None and at.updates == at.changes[-1]:
-                    break  # another pass would end as this one did
+            self._pass(experience, feed, looks)
+            if settings.updates is not None and at.updates == at.changes[-1]:
+                break  # another pass would end as this one did
         if at.updates == at.changes[-1]:
             raise BadBatch(f"not one batch of {self._name()} could be learnt: {self._why}")
         if self.fed.boundaries:
@@ -119,6 +110,19 @@ class Loop:
         self.watch.measure()
         at.experience, at.epoch, at.batch = at.experience + 1, 0, 0
         self._pause(learnt=False)
+
+    def _pass(self, experience: Experience, feed: Feed, looks: frozenset[int]) -> None:
+        """Go on with the pass over the data: to its end, or until the experience is over."""
+        at = self.at
+        for after, batch in feed.batches(at.epoch, at.batch, self._unreadable):
+            learnt = self._observe(experience, batch)
+            at.batch = after
+            if at.epoch * feed.num_batches + min(after, feed.num_batches) in looks:
+                self.watch.look()
+            self._pause(learnt)
+            if self._over:
+                return
+        at.epoch, at.batch = at.epoch + 1, 0
 
     @property
     def _over(self) -> bool:
