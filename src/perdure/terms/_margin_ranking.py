@@ -67,8 +67,10 @@ class MarginRanking(Part):
     def loss(self, step: Step) -> Tensor | None:
         """None while memory has nothing to draw."""
         segment = step.gather(self.segments)
-        if segment is None or segment.output.features is None:
+        if segment is None:
             return None
+        if segment.output.features is None:
+            raise ValueError("margin ranking compares features with rows, and the model gives none: name a layer of it")
         (head,) = self._head
         scores = head.cosines(segment.output.features)
         new = step.seen & ~self.old
