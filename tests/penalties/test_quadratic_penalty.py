@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -35,6 +35,7 @@ def added(part, params, before=0.0):
     return grads
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 5), st.floats(0, 50), st.integers(0, 10_000))
 def test_gradient_is_that_of_the_explicit_sum_over_anchors(anchors, strength, seed):
     random = torch.Generator().manual_seed(seed)
@@ -54,6 +55,7 @@ def test_gradient_is_that_of_the_explicit_sum_over_anchors(anchors, strength, se
         torch.testing.assert_close(found, each + 0.7)
 
 
+@settings(max_examples=40)
 @given(st.integers(1, 5), st.floats(0, 1), st.integers(0, 10_000))
 def test_online_has_one_anchor_and_decaying_importance(experiences, decay, seed):
     random = torch.Generator().manual_seed(seed)
