@@ -23,6 +23,8 @@ OPTIONS: dict[str, dict[str, object]] = {
     "ogd": {"directions": 8},
     "packnet": {"retrain_epochs": 1},
     "ranpac": {"expand": 96},
+    "cope": {"features": 8},
+    "scr": {"draw": 16, "projection": 8},
 }
 NO_RATE = {"learning_rate_scales": "there is no learning rate: the head is fitted in closed form"}
 

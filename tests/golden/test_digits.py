@@ -56,6 +56,9 @@ EXPECTED = {  # method: (final average accuracy, tolerance)
     "slca": (0.931, 0.006),
     "adanpc": (0.975, 0.005),
     "logistic": (0.9645, 0.005),
+    "cope": (0.913, 0.037),
+    "mir": (0.925, 0.042),
+    "scr": (0.908, 0.015),
 }
 
 

@@ -13,7 +13,7 @@ from perdure.functional.masking import exclude
 
 class Consistency(Part):
     """``weight`` times the mean squared difference between the logits of exemplars and those of the average that gives
-    the exemplar's own class more probability (Arani et al. 2022, section 3.2, algorithm 1).
+    the exemplar's own class more probability (Arani et al. 2022, algorithm 1).
 
     The mean is over exemplars and all classes of the head. Averages see exemplars as they were kept.
     """

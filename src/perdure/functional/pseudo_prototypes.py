@@ -17,7 +17,7 @@ def proxy_loss(
     *,
     temperature: float,
 ) -> Tensor:
-    """De Lange and Tuytelaars 2021, section 3.3; features and prototypes have length 1.
+    """De Lange and Tuytelaars 2021; features and prototypes have length 1.
 
     Against another prototype, of class c, example x belongs to c by the proxy q with the probability
 

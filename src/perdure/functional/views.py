@@ -40,7 +40,7 @@ def _pick(length: int, share: Tensor, at: Tensor) -> Tensor:
 
 def random_exchange(share: float = 0.3) -> Augment:
     """Each entry of an example, with the probability ``share``, becomes that of another example of the batch: what
-    vectors of any type can bear, tokens and bytes too (Bahri et al. 2022, section 3).
+    vectors of any type can bear, tokens and bytes too (Bahri et al. 2022).
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share={share}: choose a value in [0, 1]")

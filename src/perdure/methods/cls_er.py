@@ -28,15 +28,15 @@ def cls_er(
     *,
     draw: int = 32,
     consistency: float = 0.1,
-    plastic_decay: float = 0.999,
-    plastic_frequency: float = 0.9,
-    stable_decay: float = 0.999,
-    stable_frequency: float = 0.7,
+    plastic_decay: float = 0.99,
+    plastic_frequency: float = 1.0,
+    stable_decay: float = 0.99,
+    stable_frequency: float = 0.9,
     **options: Unpack[LearnerOptions],
 ) -> Learner:
     """Replay, kept consistent with two averages of the weights; the stable one answers (Arani et al. 2022)."""
     replay = Draw("replay", memory, draw)
     plastic = MovingAverage(plastic_decay, plastic_frequency, name="plastic")
     stable = AnsweringAverage(stable_decay, stable_frequency, name="stable")
-    terms = [CrossEntropy(replay, current=True, over="head"), Consistency(replay, stable, plastic, weight=consistency)]
+    terms = [CrossEntropy(replay, current=True), Consistency(replay, stable, plastic, weight=consistency)]
     return Learner(model, optimizer, [*terms, plastic, stable, memory], **options)

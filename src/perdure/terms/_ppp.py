@@ -16,7 +16,7 @@ from perdure.functional.pseudo_prototypes import proxy_loss
 class PseudoPrototypicalProxy(Part):
     """The loss of De Lange and Tuytelaars 2021 over the current batch and ``draw``. The prototype of a class starts as
     the mean of its normalised features in its first batch, and after each update moves by ``1 - momentum`` towards that
-    in the batch (equation 8), at length 1. The answer is the class whose prototype has the largest cosine.
+    in the batch, at length 1. The answer is the class whose prototype has the largest cosine.
     """
 
     prototypes: Tensor

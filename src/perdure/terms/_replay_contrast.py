@@ -11,8 +11,8 @@ from perdure.functional.contrast import supervised_contrastive
 
 
 class ReplayContrast(Part):
-    """The supervised contrastive loss over both views of the current batch and of ``draw`` (Mai et al. 2021, equation
-    3): each example is attracted by its other view and by both views of all of its class.
+    """The supervised contrastive loss over both views of the current batch and of ``draw`` (Mai et al. 2021): each
+    example is attracted by its other view and by both views of all of its class.
 
     For a model that gives the two views' directions as ``aux["first"]`` and ``aux["second"]``, as
     ``perdure.nn.TwoViews`` does.

@@ -14,8 +14,8 @@ from perdure.functional.masking import cross_entropy
 
 class MaximallyInterfered(Part):
     """Of the candidates of ``draw``, replay those whose loss would rise most if the model took one step of plain
-    gradient descent, at the learning rate of now, on the incoming batch alone (Aljundi et al. 2019, section 3.1,
-    criterion s_MI-1).
+    gradient descent, at the learning rate of now, on the incoming batch alone (Aljundi et al. 2019, their
+    first criterion).
 
     That step is never taken: the model is asked with other weights. All three forwards are in eval mode, on examples as
     they are, before augmentation. Where the rise is equal (at rate 0, say), the order of the candidates decides, which
