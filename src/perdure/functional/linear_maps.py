@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 from torch.nn import functional as F
 
-from perdure.functional.per_example_layers import Convolution, Linear, Use, Watch
+from perdure.functional.per_example_layers import Convolution, Linear, Use
+from perdure.functional.per_example_watch import Watch
 
 
 @dataclass(frozen=True)

@@ -9,45 +9,21 @@ has ``logits`` (B, C), in eval mode; axis 0 of what its layers take is the examp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from perdure.functional.masking import exclude
-from perdure.functional.per_example_layers import NUMBERS, Use, Watch
 from perdure.functional.per_example_rest import gradients
+from perdure.functional.per_example_trace import Known, Trace, run
+
+NUMBERS = 2**23
+"""No more numbers than about this are held at once for gradients that have to be formed."""
 
 Cotangents = Callable[[Tensor], Tensor]
 """From logits (B, C) to (K, B, C): the gradient with respect to the logits of each of K functions of each example."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Known:
-    """A parameter that one known layer used once."""
-
-    name: str
-    use: Use
-    kind: Literal["weight", "bias"]
-
-
-@dataclass(frozen=True, eq=False)
-class _Trace:
-    """A forward: what it says, which parameters act through known layers, which do not."""
-
-    x: Tensor
-    logits: Tensor
-    known: Sequence[_Known]
-    rest: Mapping[str, Tensor]
-
-    def output_gradients(self, cotangent: Tensor, keep: bool) -> list[Tensor]:
-        """The gradient that reaches the output of each known layer."""
-        if not self.known:
-            return []
-        edges = [each.use.edge for each in self.known]
-        return list(torch.autograd.grad(self.logits, edges, cotangent, retain_graph=keep))
 
 
 def sum_of_powers(
@@ -57,7 +33,7 @@ def sum_of_powers(
 
     All parameters of the model stay as they are and get no ``grad``.
     """
-    trace = _trace(model, params, x)
+    trace = run(model, params, x)
     with torch.no_grad():
         given = cotangents(trace.logits.detach())
         sums = {name: torch.zeros_like(p, memory_format=torch.contiguous_format) for name, p in params.items()}
@@ -104,7 +80,7 @@ def gradient_gram(
     ``allowed`` (C,) or (B, C) bool says which classes the softmax runs over, None all. A gradient of zero has the
     cosine 0 with all.
     """
-    one, two = _trace(model, params, x1), _trace(model, params, x2)
+    one, two = run(model, params, x1), run(model, params, x2)
     with torch.no_grad():
         c1, c2 = _loss_cotangent(one.logits, y1, allowed1), _loss_cotangent(two.logits, y2, allowed2)
         g1, g2 = one.output_gradients(c1, False), two.output_gradients(c2, False)
@@ -117,54 +93,7 @@ def gradient_gram(
         return (dots + d) / _positive(norms1 + n1).sqrt()[:, None] / _positive(norms2 + n2).sqrt()
 
 
-def _trace(model: nn.Module, params: Mapping[str, Tensor], x: Tensor) -> _Trace:
-    with torch.enable_grad(), Watch(list(params.values())) as watch:
-        logits: Tensor = model(x).logits
-    places = _places(logits)
-    uses: dict[int, list[Use]] = {}
-    for use in watch.uses:
-        for p in (use.weight, use.bias):
-            uses.setdefault(id(p), []).append(use)
-    known: list[_Known] = []
-    for name, p in params.items():
-        own = uses.get(id(p), [])
-        if len(own) == 1 and places.get(id(p)) == 1 and own[0].examples == len(x):
-            known.append(_Known(name, own[0], "weight" if p is own[0].weight else "bias"))
-    known = _by_example(logits, known, len(x))
-    names = {each.name for each in known}
-    return _Trace(x, logits, known, {name: p for name, p in params.items() if name not in names})
-
-
-def _by_example(logits: Tensor, known: list[_Known], examples: int) -> list[_Known]:
-    """Those whose axis 0 is the example. Where another axis is as long, example 0 tells: it reaches row 0 only."""
-    unsure = [each for each in known if examples > 1 and examples in each.use.positions]
-    if not unsure:
-        return known
-    probe = torch.zeros_like(logits)
-    probe[0] = torch.arange(1, logits.shape[1] + 1)
-    reached = torch.autograd.grad(logits, [each.use.edge for each in unsure], probe, retain_graph=True)
-    mixed = {each.name for each, g in zip(unsure, reached, strict=True) if bool(g[1:].any())}
-    return [each for each in known if each.name not in mixed]
-
-
-def _places(logits: Tensor) -> dict[int, int]:
-    """In how many places of the graph each parameter is used, by id."""
-    places: dict[int, int] = {}
-    waiting: list[Any] = [logits.grad_fn]
-    met = {logits.grad_fn}
-    while waiting:
-        for below, _ in waiting.pop().next_functions:
-            if below is None:
-                continue
-            if below.name() == "torch::autograd::AccumulateGrad":
-                places[id(below.variable)] = places.get(id(below.variable), 0) + 1
-            elif below not in met:
-                met.add(below)
-                waiting.append(below)
-    return places
-
-
-def _formed(each: _Known, g: Tensor, outputs: slice = slice(None)) -> Iterator[Tensor]:
+def _formed(each: Known, g: Tensor, outputs: slice = slice(None)) -> Iterator[Tensor]:
     """Gradients of a parameter, one row an example, some examples at a time."""
     if each.kind == "bias":
         yield each.use.bias_gradients(g)
@@ -173,7 +102,7 @@ def _formed(each: _Known, g: Tensor, outputs: slice = slice(None)) -> Iterator[T
         yield each.use.weight_gradients(g, rows, outputs)
 
 
-def _formed_rest(model: nn.Module, trace: _Trace, cotangent: Tensor) -> Iterator[Tensor]:
+def _formed_rest(model: nn.Module, trace: Trace, cotangent: Tensor) -> Iterator[Tensor]:
     """Gradients of all other parameters in a row, one row an example, some examples at a time."""
     width = sum(p.numel() for p in trace.rest.values())
     if width:
@@ -193,7 +122,7 @@ def _add_rest(sums: Mapping[str, Tensor], formed: Iterator[Tensor], rest: Mappin
             sums[name].add_(piece.reshape(sums[name].shape))
 
 
-def _products(one: _Known, g1: Tensor, two: _Known, g2: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def _products(one: Known, g1: Tensor, two: Known, g2: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Inner products (B1, B2) and squared norms (B1,), (B2,) of the gradients of one parameter, in addends."""
     a1, a2 = one.use.outer, two.use.outer
     if one.kind == "weight" and a1 is not None and a2 is not None:
@@ -211,7 +140,7 @@ def _products(one: _Known, g1: Tensor, two: _Known, g2: Tensor) -> Iterator[tupl
         yield f1 @ f2.T, f1.square().sum(1), f2.square().sum(1)
 
 
-def _rest_products(model: nn.Module, one: _Trace, c1: Tensor, two: _Trace, c2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _rest_products(model: nn.Module, one: Trace, c1: Tensor, two: Trace, c2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The same for all parameters outside known layers."""
     if not one.rest:
         return c1.new_zeros(()), c1.new_zeros(()), c1.new_zeros(())
