@@ -56,6 +56,7 @@ EXPECTED = {  # method: (final average accuracy, tolerance)
     "slca": (0.931, 0.006),
     "adanpc": (0.975, 0.005),
     "logistic": (0.9645, 0.005),
+    "cls_er": (0.869, 0.017),
     "cope": (0.913, 0.037),
     "mir": (0.925, 0.042),
     "scr": (0.908, 0.015),
