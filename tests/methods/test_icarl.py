@@ -43,8 +43,8 @@ def adam(params, **options):
     return torch.optim.Adam(params, lr=0.02, **options)
 
 
-def icarl(capacity=8, optimizer=adam):
-    return perdure.build("icarl", network(), optimizer, memory=capacity, draw=4)
+def icarl(capacity=8, optimizer=adam, **options):
+    return perdure.build("icarl", network(), optimizer, memory=capacity, draw=4, **options)
 
 
 def learn(learner, batch, index):
@@ -59,13 +59,14 @@ def logistic(logits, targets):
     return -(targets * p.log() + (1 - targets) * (1 - p).log())
 
 
-def test_loss_by_hand():
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_loss_by_hand(temperature):
     first, second = examples(0), examples(1, (2, 3))
     step = icarl().forward(first)
     logits = step.segments["current"].output.logits[:, :2]
     targets = torch.eye(2)[first.y]
     torch.testing.assert_close(step.loss, logistic(logits, targets).sum(1).mean())  # no teacher yet: all is new
-    learner = icarl()
+    learner = icarl(temperature=temperature)
     learn(learner, first, 0)
     teacher = copy.deepcopy(learner.model).eval()
     learner.begin(Experience(1, (2, 3), Rows(second)))
@@ -77,7 +78,7 @@ def test_loss_by_hand():
     y = torch.cat([step.segments[name].batch.y for name in ("current", "replay")])
     logits = torch.cat([step.segments[name].output.logits for name in ("current", "replay")])[:, :4]
     with torch.no_grad():
-        said = teacher(x).logits.sigmoid()[:, :2]
+        said = (teacher(x).logits / temperature).sigmoid()[:, :2]
     targets = torch.cat([said, torch.eye(4)[y][:, 2:]], dim=1)
     torch.testing.assert_close(step.loss, logistic(logits, targets).sum(1).mean())
 

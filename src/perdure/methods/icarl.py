@@ -23,8 +23,14 @@ from perdure.terms import SigmoidDistill
     memory=Herding,
 )
 def icarl(
-    model: nn.Module, optimizer: MakeOptimizer, memory: Memory, *, draw: int = 32, **options: Unpack[LearnerOptions]
+    model: nn.Module,
+    optimizer: MakeOptimizer,
+    memory: Memory,
+    *,
+    draw: int = 32,
+    temperature: float = 1.0,
+    **options: Unpack[LearnerOptions],
 ) -> Learner:
     """Sigmoid distillation on new data and exemplars, the nearest mean of exemplars (Rebuffi et al. 2017)."""
-    distill = SigmoidDistill(Draw("replay", memory, draw))
+    distill = SigmoidDistill(Draw("replay", memory, draw), temperature=temperature)
     return Learner(model, optimizer, [distill, NearestMeanOfExemplars(memory), memory], **options)

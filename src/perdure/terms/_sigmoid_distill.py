@@ -12,14 +12,17 @@ from perdure.terms._taught import Taught
 
 class SigmoidDistill(Taught):
     """Binary cross entropy of every seen class, summed over classes, its mean over the incoming batch and the exemplars
-    of ``draws`` as one: the target of a class that the teacher has learnt is the teacher's sigmoid, of a new one
-    whether it is the label (Rebuffi et al. 2017, algorithm 3).
+    of ``draws`` as one: the target of a class that the teacher has learnt is the teacher's sigmoid, its logit divided
+    by ``temperature``; of a new one whether it is the label (Rebuffi et al. 2017, algorithm 3).
     """
 
     needs_new_classes = True
 
-    def __init__(self, *draws: Draw, name: str | None = None) -> None:
+    def __init__(self, *draws: Draw, temperature: float = 1.0, name: str | None = None) -> None:
         super().__init__(draws, name)
+        if temperature <= 0:
+            raise ValueError(f"temperature={temperature}: give a number above 0")
+        self.temperature = temperature
 
     def loss(self, step: Step) -> Tensor | None:
         """From the first step on; without a teacher every class is new."""
@@ -30,7 +33,7 @@ class SigmoidDistill(Taught):
         targets = one_hot(segment.batch.y, logits.shape[1]).to(logits)
         lesson = self.lesson(step)
         if lesson is not None:
-            targets = torch.where(self.old, lesson[1].logits.sigmoid(), targets)
+            targets = torch.where(self.old, (lesson[1].logits / self.temperature).sigmoid(), targets)
         each = binary_cross_entropy_with_logits(logits, targets, reduction="none")
         allowed = step.allowed(segment.batch)
         return (each if allowed is None else each.masked_fill(~allowed, 0)).sum(1).mean()
