@@ -136,7 +136,7 @@ def test_weights_by_experience():
 
 
 def test_the_teacher_is_asked_once_for_all_segments():
-    learner = perdure.build("wa", network(), sgd, memory=6, draw=4)
+    learner = perdure.build("wa", network(), sgd, memory=ClassBalanced(6), draw=4)
     lived(learner, (0, 1), (2, 3))
     calls = []
     teacher = part(learner, Distill).teacher
@@ -146,7 +146,7 @@ def test_the_teacher_is_asked_once_for_all_segments():
 
 
 def test_wa_weighs_old_and_new_by_their_numbers():
-    learner = lived(perdure.build("wa", network(), sgd, memory=12, draw=4), (0, 1, 2), (3,))
+    learner = lived(perdure.build("wa", network(), sgd, memory=ClassBalanced(12), draw=4), (0, 1, 2), (3,))
     step = learner.forward(batch(99, (3,)))
     x = torch.cat([s.batch.x for s in step.segments.values()])
     logits, y = (
@@ -172,7 +172,7 @@ def test_less_forget_of_the_teacher_itself_is_zero_and_grows_with_the_share_of_o
 
 
 def test_lucir_adds_its_three_terms_and_keeps_old_rows():
-    learner = perdure.build("lucir", network(), sgd, memory=12, draw=4)
+    learner = perdure.build("lucir", network(), sgd, memory=ClassBalanced(12), draw=4)
     lived(learner, (0, 1), (2, 3), (4, 5))
     assert set(learner.forward(batch(99, (4, 5))).losses) == {
         "CrossEntropy(current, replay)",
@@ -187,7 +187,7 @@ def test_lucir_adds_its_three_terms_and_keeps_old_rows():
 
 
 def test_lucir_ranks_exemplars_of_old_classes_only():
-    learner = perdure.build("lucir", network(), sgd, memory=12, draw=6, num_rivals=1, margin=0.4)
+    learner = perdure.build("lucir", network(), sgd, memory=ClassBalanced(12), draw=6, num_rivals=1, margin=0.4)
     lived(learner, (0, 1), (2, 3))
     step = learner.forward(batch(99, (2, 3)))
     replay = step.segments["replay"]
