@@ -68,6 +68,9 @@ def learning_rate_scales(case: Case) -> None:
     slow.scale_learning_rate(0.25)
     again = case.make(SEED + 1)
     again.load_state_dict(snapshot(slow))
+    opened = case.open_after(cut)
+    if opened is not None:
+        again.begin(opened)
     for learner in (same, slow, again):
         case.play(learner, cut)
     none(difference(case.trace[-1], snapshot(same)), "a learning rate times 1")
