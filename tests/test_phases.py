@@ -273,3 +273,28 @@ class Reads(Part):
 
     def after_experience(self, boundary):
         self.rows = sum(len(b) for b in boundary.batches(2))
+
+
+class Shown(Part):
+    """Keeps what the model was shown of each segment, and of all of them."""
+
+    def __init__(self, draw):
+        super().__init__()
+        self.draws = (draw,)
+
+    def loss(self, step):
+        self.each = {name: s.shown for name, s in step.segments.items()}
+        self.joined = step.gather(("current", "replay")).shown
+        self.kept = step.segments["current"].batch.x
+
+
+@pytest.mark.parametrize("forward", ["joint", "separate"])
+def test_segments_tell_what_the_model_was_shown(forward):
+    part = Shown(Draw("replay", Ring(4), 2))
+    mine = learner(part, augment=lambda x, generator: x + 1, forward=forward)
+    mine.observe(batch())
+    assert torch.equal(part.joined, batch().x + 1)
+    mine.observe(batch())
+    assert torch.equal(part.kept, batch().x)
+    assert torch.equal(part.each["current"], batch().x + 1)
+    assert torch.equal(part.joined, torch.cat([part.each["current"], part.each["replay"]]))

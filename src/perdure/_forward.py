@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from perdure._random import addressed_default, generator
 from perdure._records import Batch, Output, Segment, join_batches
@@ -21,13 +22,15 @@ def run_model(
     inputs = {name: batch.x for name, batch in batches.items()}
     if augment is not None:  # on copies: it may work in place, and memories keep what came
         inputs = {name: augment(x.clone(), generator(seed, f"augment/{name}", step)) for name, x in inputs.items()}
+    changed: dict[str, Tensor] = inputs if augment is not None else {}
     with addressed_default(seed, "forward", step):
         if len(batches) == 1 or not joint:
-            return {name: Segment(batch, model(inputs[name])) for name, batch in batches.items()}, None
+            return {name: Segment(b, model(inputs[name]), changed.get(name)) for name, b in batches.items()}, None
         x = torch.cat(list(inputs.values()))
         output: Output = model(x)
     segments, start = {}, 0
     for name, batch in batches.items():
-        segments[name] = Segment(batch, output.rows(start, start + len(batch)))
+        segments[name] = Segment(batch, output.rows(start, start + len(batch)), changed.get(name))
         start += len(batch)
-    return segments, Segment(join_batches(list(batches.values()), x if augment is None else None), output)
+    joined = join_batches(list(batches.values()), x if augment is None else None)
+    return segments, Segment(joined, output, None if augment is None else x)

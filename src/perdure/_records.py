@@ -145,10 +145,18 @@ class Output:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """A batch (as it came, before augmentation) and what the model says of it."""
+    """A batch (as it came, before augmentation) and what the model says of it; ``augmented`` is what it was shown in
+    place of ``batch.x``, None if that itself.
+    """
 
     batch: Batch
     output: Output
+    augmented: Tensor | None = None
+
+    @property
+    def shown(self) -> Tensor:
+        """The inputs as they went through the model: what a teacher is to be asked about."""
+        return self.batch.x if self.augmented is None else self.augmented
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -248,6 +256,7 @@ def join(segments: list[Segment]) -> Segment:
     """One segment from several: examples and outputs put end to end, without what memories stored beside them."""
     batches, outputs = [s.batch for s in segments], [s.output for s in segments]
     features = [o.features for o in outputs if o.features is not None]
+    augmented = [s.augmented for s in segments if s.augmented is not None]
     return Segment(
         join_batches(batches),
         Output(
@@ -255,6 +264,7 @@ def join(segments: list[Segment]) -> Segment:
             torch.cat(features) if len(features) == len(outputs) else None,
             {k: torch.cat([o.aux[k] for o in outputs]) for k in outputs[0].aux},
         ),
+        torch.cat(augmented) if augmented else None,
     )
 
 

@@ -32,6 +32,7 @@ class Snapshot(nn.Module):
 
     def grow(self, model: Model) -> None:
         """Rows that the model has gained are zero."""
+        self._twin = None
         for number, value in enumerate(_weights(model).values()):
             before = self.get_buffer(f"tensor_{number}")
             if before.shape != value.shape:
@@ -60,7 +61,7 @@ class Snapshot(nn.Module):
 
     def ask(self, model: Model, x: Tensor) -> Output:
         """What ``model`` says of ``x`` with these weights, in eval mode and without gradients."""
-        if self._twin is None or self._twin[1].data_ptr() != self.get_buffer("tensor_0").data_ptr():  # copied or grown
+        if self._twin is None or self._twin[1].data_ptr() != self.get_buffer("tensor_0").data_ptr():  # copied
             self._twin = _twin(model, self.tensors())
         with torch.no_grad():
             output: Output = self._twin[0](x)

@@ -37,7 +37,7 @@ class Consistency(Part):
         if segment is None:
             return None
         batch, allowed = segment.batch, step.allowed(segment.batch)
-        logits = torch.stack([average.ask(batch.x).logits for average in self._averages])
+        logits = torch.stack([average.ask(segment.shown).logits for average in self._averages])
         own = batch.y.expand(len(logits), -1)[:, :, None]
         sure = torch.stack([exclude(each, allowed).log_softmax(1) for each in logits]).gather(2, own)[:, :, 0]
         best = logits[sure.argmax(0), torch.arange(len(batch), device=logits.device)]

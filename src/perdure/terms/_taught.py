@@ -69,4 +69,4 @@ class Taught(Part):
     def lesson(self, step: Step) -> tuple[Segment, Output] | None:
         """The examples and what the teacher says of them; None while there is no teacher."""
         segment = step.gather(self.segments) if self.counts(step)[0] else None
-        return None if segment is None else (segment, self.teacher.ask(self.model, segment.batch.x))
+        return None if segment is None else (segment, self.teacher.ask(self.model, segment.shown))
