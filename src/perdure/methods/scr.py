@@ -28,7 +28,7 @@ def scr(
     optimizer: MakeOptimizer,
     memory: Memory,
     *,
-    draw: int = 100,
+    draw: int = 32,
     projection: int = 128,
     temperature: float = 0.1,
     view: Augment | None = None,
