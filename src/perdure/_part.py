@@ -121,8 +121,8 @@ class Part(nn.Module):
         """A scalar to add to the objective, or None if there is nothing to add. Reads only."""
         raise NotImplementedError
 
-    def reference(self, step: Step) -> Tensor | None:
-        """A scalar whose gradient constrains the update, or (R,) of them, or None. Reads only."""
+    def reference(self, step: Step) -> Tensor | Sequence[Tensor] | None:
+        """A scalar whose gradient constrains the update, or R of them, or None. Reads only."""
         raise NotImplementedError
 
     def transform(self, grads: Sequence[Tensor], reference: Sequence[Tensor] | None) -> None:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 
-def gradient(loss: Tensor, params: Sequence[Tensor]) -> list[Tensor]:
-    """Of a scalar, shaped like ``params``; of (R,) losses each its own, along a leading axis."""
-    if loss.dim():
+def gradient(loss: Tensor | Sequence[Tensor], params: Sequence[Tensor]) -> list[Tensor]:
+    """Of a scalar, shaped like ``params``; of R scalars each its own, along a leading axis."""
+    if not isinstance(loss, Tensor):
         each = [gradient(one, params) for one in loss]
         return [torch.stack(grads) for grads in zip(*each, strict=True)]
     grads = torch.autograd.grad(loss, params, retain_graph=True, allow_unused=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -40,18 +40,16 @@ class GEM(Part):
         """One for each past experience."""
         return self._memory[0].num_past
 
-    def reference(self, step: Step) -> Tensor | None:
-        """The mean cross entropy of each past experience, (R,), in eval mode; None in the first one."""
+    def reference(self, step: Step) -> Sequence[Tensor] | None:
+        """The mean cross entropy of each past experience, in eval mode; None in the first one."""
         past = self._memory[0].past()
         if not past:
             return None
         with evaluating(self.model):
-            losses = [
+            return [
                 cross_entropy(self.model(batch.x).logits, batch.y, step.allowed(batch), reduction="mean")
                 for batch in past
             ]
-        stacked: Tensor = _Apart.apply(*losses)  # type: ignore[no-untyped-call]
-        return stacked
 
     def transform(self, grads: Sequence[Tensor], reference: Sequence[Tensor] | None) -> None:
         """Solve for v and add, where a constraint is violated."""
@@ -66,19 +64,3 @@ class GEM(Part):
         v = multipliers(between, along, self.strength, 10 * torch.finfo(grads[0].dtype).eps)
         for grad, rows in zip(grads, reference, strict=True):
             grad.add_(torch.tensordot(v.to(rows), rows, 1))
-
-
-class _Apart(torch.autograd.Function):
-    """Losses as one vector, of which a single one can be asked for its gradient at its own cost.
-
-    PyTorch's ``stack`` would send zeros back through the graphs of all the others.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, *losses: Tensor) -> Tensor:
-        return torch.stack(losses)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (grad,) = grads
-        return tuple(one if wanted else None for one, wanted in zip(grad, (grad != 0).tolist(), strict=True))
