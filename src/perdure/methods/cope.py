@@ -20,6 +20,7 @@ from perdure.terms import PseudoPrototypicalProxy
     year=2021,
     family="replay",
     memory=ClassBalanced,
+    needs=("linear head",),
 )
 def cope(
     model: nn.Module,

@@ -19,6 +19,7 @@ from perdure.terms import CrossEntropy, PseudoClasses, SupervisedContrastive
     year=2024,
     family="few-shot",
     source="S0-03",
+    needs=("linear head",),
 )
 def fscil_tricks(
     model: nn.Module,

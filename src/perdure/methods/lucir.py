@@ -21,6 +21,7 @@ from perdure.terms import CrossEntropy, LessForget, MarginRanking
     family="replay",
     settings=("class-incremental",),
     memory=Herding,
+    needs=("linear head",),
 )
 def lucir(
     model: nn.Module,

@@ -13,7 +13,7 @@ from perdure._registry import BOUNDED_SETTINGS, method
 from perdure.terms import CrossEntropy, Distill, by_experience
 
 
-@method(title="Learning without Forgetting", year=2016, family="regularization", settings=BOUNDED_SETTINGS)
+@method(title="Learning without Forgetting", year=2016, family="distillation", settings=BOUNDED_SETTINGS)
 def lwf(
     model: nn.Module,
     optimizer: MakeOptimizer,

@@ -19,6 +19,7 @@ from perdure.terms import CrossEntropy
     year=2018,
     family="parameter isolation",
     settings=("task-incremental",),
+    needs=("linear head",),
 )
 def packnet(
     model: nn.Module,

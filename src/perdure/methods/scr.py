@@ -22,6 +22,7 @@ from perdure.terms import ReplayContrast
     year=2021,
     family="replay",
     memory=Reservoir,
+    needs=("linear head",),
 )
 def scr(
     model: nn.Module,

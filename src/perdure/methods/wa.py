@@ -22,6 +22,7 @@ from perdure.terms import CrossEntropy, Distill
     settings=("class-incremental",),
     memory=Herding,
     source="S2-27",
+    needs=("linear head",),
 )
 def wa(
     model: nn.Module,

@@ -9,7 +9,7 @@ from torch import nn
 
 from perdure._random import addressed_default
 from perdure.nn._etf_head import EtfHead
-from perdure.nn._linear import LinearHead
+from perdure.nn._given_head import linear_head
 from perdure.nn._model import Network
 
 
@@ -23,18 +23,14 @@ def projected(model: nn.Module) -> FixedNetwork:
     """The backbone of ``model``, a linear projection that starts as the identity, and an ``EtfHead`` in place of the
     linear one. ``ValueError`` where the model is no ``perdure.nn.Network`` with a ``LinearHead``.
     """
-    if not isinstance(model, Network) or not isinstance(model.head, LinearHead):
-        raise ValueError(
-            "this method replaces the last layer and cannot tell which it is: give a perdure.nn.Network, "
-            'or perdure.nn.split(model, head="NAME OF THE LAYER")'
-        )
-    weight = model.head.weight
+    network, linear = linear_head(model)
+    weight = linear.weight
     width = weight.shape[1]
     with addressed_default(0, "projection"):  # the initial numbers are overwritten below
         projection = nn.Linear(width, width, device=weight.device, dtype=weight.dtype)
     with torch.no_grad():
         nn.init.eye_(projection.weight)
         nn.init.zeros_(projection.bias)
-    head = EtfHead(width, model.head.capacity).to(weight)
-    backbone = nn.Sequential(OrderedDict(backbone=model.backbone, projection=projection))
+    head = EtfHead(width, linear.capacity).to(weight)
+    backbone = nn.Sequential(OrderedDict(backbone=network.backbone, projection=projection))
     return FixedNetwork(backbone, head)
