@@ -187,6 +187,13 @@ def test_a_student_equal_to_its_teacher_is_not_moved():
     assert max(p.grad.abs().max().item() for p in learner.model.parameters()) < 1e-7
 
 
+def test_pairs_keep_their_digits_under_autocast():
+    learner = bic()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        learner.forward(examples(0))
+    assert part(learner, BiasCorrection).alpha.dtype == torch.float32
+
+
 def test_a_memory_that_reads_held_out_data_is_refused():
     with pytest.raises(ValueError, match="Herding chooses among all data of an experience"):
         bic(Herding(20))

@@ -1,6 +1,7 @@
 """iCaRL: its loss and its answer against plain recomputations."""
 
 import copy
+import functools
 
 import pytest
 import torch
@@ -177,6 +178,33 @@ def test_every_kind_of_optimizer_step_is_noticed(options):
     asked(learner)
     learner.observe(examples(2))
     assert same_bits(asked(learner), fresh(learner))
+
+
+def test_a_fused_step_is_noticed_where_no_statistic_and_no_exemplar_changes_with_it():
+    def make():
+        torch.manual_seed(0)
+        optimizer = functools.partial(adam, fused=True)
+        return perdure.build("icarl", mlp((5,), 6, hidden=(7,)), optimizer, memory=8, draw=4)
+
+    learner, twin = make(), make()
+    learn(learner, examples(0), 0)
+    second = examples(1, (2, 3))
+    learner.begin(Experience(1, (2, 3), Rows(second)))
+    asked(learner)
+    learner.observe(second)
+    twin.load_state_dict(learner.state_dict())
+    assert same_bits(asked(learner), asked(twin))
+
+
+def test_means_made_under_autocast_answer_without_and_the_other_way_round():
+    learner = answering()
+    plain = asked(learner)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(asked(learner)[:, :2].float(), plain[:, :2], atol=0.05, rtol=0)
+    learner.observe(examples(2))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        asked(learner)
+    torch.testing.assert_close(asked(learner)[:, :2], fresh(learner)[:, :2], atol=0.05, rtol=0)
 
 
 def test_a_copy_keeps_no_means_of_its_original():

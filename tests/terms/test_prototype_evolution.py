@@ -151,6 +151,26 @@ def test_a_new_class_counts_as_a_prototype_in_its_first_loss():
     assert float(step.loss.detach()) == pytest.approx(by_hand(x, y, means, [range(2)] * len(y), 0.1))
 
 
+def test_it_learns_and_answers_under_autocast():
+    torch.manual_seed(0)
+    part = PseudoPrototypicalProxy(Draw("replay", ClassBalanced(20), 6))
+    learner = Learner(embedded(mlp((5,), 4, hidden=(6,)), 3), sgd, [part])
+    for number in range(2):
+        given = batch(number, [0, 1])
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            step = learner.forward(Batch(given.x.float(), given.y))
+        step.loss.backward()
+        learner.shape_gradients(step)
+        learner.optimizer.step()
+        learner.after_step(step)
+    assert part.prototypes.dtype == torch.float32
+    torch.testing.assert_close(part.prototypes[:2].norm(dim=1), torch.ones(2))
+    x = batch(9, [0, 1]).x.float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        low = learner.logits(x)[:, :2]
+    torch.testing.assert_close(low.float(), learner.logits(x)[:, :2], atol=0.05, rtol=0)
+
+
 def test_part_keeps_its_promises():
     check_part(lambda: PseudoPrototypicalProxy(Draw("replay", ClassBalanced(20), 6)))
 

@@ -48,6 +48,7 @@ class BiasCorrection(Part):
     def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
         """The pair 1, 0 for all classes."""
         logits = example.stored["logits"]
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         self.register_buffer("alpha", logits.new_ones(num_classes))
         self.register_buffer("beta", logits.new_zeros(num_classes))
         self.register_buffer("old", torch.zeros(num_classes, dtype=torch.bool, device=logits.device))

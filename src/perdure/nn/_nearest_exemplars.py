@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from perdure._part import Part
-from perdure._records import Batch, Output
+from perdure._records import Batch, Output, Step
 
 BATCH = 256
 UNKNOWN = -2.0  # below every cosine
@@ -30,9 +30,9 @@ class NearestMeanOfExemplars(Part):
     """The class whose exemplars have, on average, the features of the smallest angle: the mean of their features of
     length 1, itself brought to length 1 (Rebuffi et al. 2017, algorithm 1).
 
-    Means are those of the network as it is now, made anew only after a weight or an exemplar has changed. A class
-    without exemplars, as before the end of its first experience, is never answered beside one with; the head answers
-    while there are none at all.
+    Means are those of the network as it is now, made anew only after an update or a change of a weight or an exemplar.
+    A class without exemplars, as before the end of its first experience, is never answered beside one with; the head
+    answers while there are none at all.
     """
 
     def __init__(self, memory: Exemplars, name: str | None = None) -> None:
@@ -47,7 +47,12 @@ class NearestMeanOfExemplars(Part):
         if not len(self._memory[0]):
             return output.logits
         means, known = self._means_of(output.logits.shape[1])
-        return (normalize(output.features, dim=1) @ means.T).masked_fill(~known, UNKNOWN)
+        directions = normalize(output.features, dim=1)
+        return (directions @ means.T.to(directions)).masked_fill(~known, UNKNOWN)  # of another type under autocast
+
+    def after_step(self, step: Step) -> None:
+        """Make the means anew: fused optimizers write weights and leave their versions."""
+        self._means = _Means()
 
     def _means_of(self, num_classes: int) -> tuple[Tensor, Tensor]:
         """Means (C, D), and which classes (C,) have one."""

@@ -40,6 +40,7 @@ class PseudoPrototypicalProxy(Part):
         if "features" not in example.stored:
             raise ValueError("prototypes are means of features, and the model gives none: name a layer of it")
         features = example.stored["features"]
+        features = features.to(torch.promote_types(features.dtype, torch.float32))  # in less, 0.99 of it is it
         self.register_buffer("prototypes", features.new_zeros(num_classes, features.shape[1]))
         self.register_buffer("known", torch.zeros(num_classes, dtype=torch.bool, device=features.device))
 
@@ -52,7 +53,7 @@ class PseudoPrototypicalProxy(Part):
     def loss(self, step: Step) -> Tensor:
         """With the prototypes as they are, those of new classes as they will be."""
         segment = self._segment(step)
-        features = _features(segment)
+        features = self._directions(segment.output)
         means, met = self._means(features.detach(), segment.batch.y)
         prototypes = torch.where(self.known[:, None], self.prototypes, normalize(means, dim=1))
         allowed, known = step.allowed(segment.batch), self.known | met
@@ -67,15 +68,14 @@ class PseudoPrototypicalProxy(Part):
     def after_step(self, step: Step) -> None:
         """Move the prototypes of the classes in the batch."""
         segment = self._segment(step)
-        means, met = self._means(_features(segment).detach(), segment.batch.y)
+        means, met = self._means(self._directions(segment.output).detach(), segment.batch.y)
         moved = torch.where(self.known[:, None], self.momentum * self.prototypes + (1 - self.momentum) * means, means)
         self.prototypes = torch.where(met[:, None], normalize(moved, dim=1), self.prototypes)
         self.known = self.known | met
 
     def answer(self, output: Output) -> Tensor:
         """Cosines, (B, C); of a class that was admitted and not met yet -2."""
-        assert output.features is not None
-        cosines = normalize(output.features, dim=1) @ self.prototypes.T
+        cosines = self._directions(output) @ self.prototypes.T
         return cosines.masked_fill(~self.known, -2.0)
 
     def _segment(self, step: Step) -> Segment:
@@ -83,13 +83,13 @@ class PseudoPrototypicalProxy(Part):
         assert segment is not None
         return segment
 
+    def _directions(self, output: Output) -> Tensor:
+        """Features of length 1, in the type of the prototypes."""
+        assert output.features is not None
+        return normalize(output.features.to(self.prototypes), dim=1)
+
     def _means(self, features_BD: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """The mean of each class (C, D), and which classes have any example."""
         count = torch.bincount(y, minlength=len(self.known))
         sums = torch.zeros_like(self.prototypes).index_add_(0, y, features_BD)
         return sums / count.clamp(min=1)[:, None], count > 0
-
-
-def _features(segment: Segment) -> Tensor:
-    assert segment.output.features is not None
-    return normalize(segment.output.features, dim=1)
