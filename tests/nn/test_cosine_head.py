@@ -81,6 +81,16 @@ def test_features_stay_where_their_last_relu_cannot_be_told_apart_or_is_wanted()
     assert with_cosine_head(own).backbone is own.backbone
 
 
+class Residual(nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+def test_a_backbone_that_inherits_from_a_sequence_is_not_taken_apart():
+    model = Network(Residual(nn.Linear(6, 6), nn.ReLU()), LinearHead(6, 4))
+    assert with_cosine_head(model).backbone is model.backbone
+
+
 def test_a_model_without_a_head_to_swap_is_refused():
     with pytest.raises(ValueError, match=r"perdure.nn.split\(model, head="):
         with_cosine_head(nn.Linear(6, 4))

@@ -204,5 +204,7 @@ def test_options_that_make_no_sense_are_refused():
         Distill(temperature=0)
     with pytest.raises(ValueError, match="choose"):
         Distill(among="new")
+    with pytest.raises(ValueError, match="over='old': choose 'seen', 'experience', 'batch', 'head'"):
+        perdure.build("lwf", network(), sgd, over="old")
     with pytest.raises(ValueError, match="num_rivals=0"):
         perdure.build("lucir", mlp((5,), 4), sgd, memory=6, draw=4, num_rivals=0)

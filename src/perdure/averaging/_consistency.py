@@ -15,7 +15,7 @@ class Consistency(Part):
     """``weight`` times the mean squared difference between the logits of exemplars and those of the average that gives
     the exemplar's own class more probability (Arani et al. 2022, algorithm 1).
 
-    The mean is over exemplars and all classes of the head. Averages see exemplars as they were kept.
+    The mean is over exemplars and all classes of the head. Averages see what the model is shown, augmented if it is.
     """
 
     def __init__(self, draw: Draw, *averages: MovingAverage, weight: float, name: str | None = None) -> None:

@@ -75,7 +75,8 @@ def direction(rows: Tensor) -> Tensor:
 
 
 def with_cosine_head(model: nn.Module, *, scale: float = 1.0, signed: bool = True) -> CosineNetwork:
-    """The backbone of ``model`` and a ``CosineHead`` in place of the linear one; ``model`` itself stays as it is.
+    """The backbone of ``model`` and a ``CosineHead`` in place of the linear one. The backbone is the same, and learns;
+    ``model`` keeps its head.
 
     ``signed`` leaves out the backbone's last ReLU, so that features point in all directions: where the backbone is an
     ``nn.Sequential`` with nothing but dropout or flattening after it. Otherwise features stay as they are.
@@ -88,7 +89,7 @@ def with_cosine_head(model: nn.Module, *, scale: float = 1.0, signed: bool = Tru
 
 def without_last_relu(backbone: nn.Module) -> nn.Module:
     """The layers but the last ReLU, under their old names; the same backbone if something else comes after it."""
-    if not isinstance(backbone, nn.Sequential):
+    if type(backbone) is not nn.Sequential:  # those who inherit may do otherwise with their layers
         return backbone
     layers = list(backbone.named_children())
     last = next((name for name, layer in reversed(layers) if not isinstance(layer, (nn.Dropout, nn.Flatten))), None)

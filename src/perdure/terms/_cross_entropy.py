@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 
@@ -41,6 +41,8 @@ class CrossEntropy(Part):
         super().__init__(f"CrossEntropy({', '.join(self.segments)})" if name is None else name)
         if not self.segments:
             raise ValueError("CrossEntropy over nothing: give it a draw, or current=True")
+        if over not in get_args(Over):
+            raise ValueError(f"over={over!r}: choose {', '.join(map(repr, get_args(Over)))}")
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing={label_smoothing}: choose a value in [0, 1)")
         self.draws = draws
