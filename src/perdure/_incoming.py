@@ -13,11 +13,10 @@ from perdure._records import Batch, Choice, Draw
 
 def withhold(batch: Batch, parts: Iterable[Part]) -> tuple[Batch, Batch | None]:
     """The batch to learn from, and what ``parts`` keep out of it; nothing if less than two examples would stay."""
-    out = torch.zeros(len(batch), dtype=torch.bool, device=batch.y.device)
-    for part in parts:
-        rows = part.withhold(batch)
-        if rows is not None:
-            out |= rows
+    masks = [rows for part in parts if (rows := part.withhold(batch)) is not None]
+    if not masks:
+        return batch, None
+    out = torch.stack(masks).any(0)
     held, left = out.nonzero()[:, 0], (~out).nonzero()[:, 0]
     if not len(held) or len(left) < 2:
         return batch, None

@@ -69,6 +69,8 @@ class Part(nn.Module):
     """What the memories of ``draws`` must keep beside each exemplar: ``logits`` or ``features``."""
     sums: ClassVar[tuple[str, ...]] = ()
     """Buffers that add up across ranks (Gram matrices, counts); all others are equal on every rank."""
+    lengthening: ClassVar[tuple[str, ...]] = ()
+    """Buffers, by the beginnings of their names, that get longer as the part learns: a state may have more rows."""
     needs_boundaries: bool = False
     """Whether the part is wrong on a stream that does not say where an experience ends."""
     needs_data: bool = False
@@ -163,6 +165,15 @@ class Part(nn.Module):
         only.
         """
         raise NotImplementedError
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any) -> None:
+        for name, mine in [*self._buffers.items()]:
+            saved = state_dict.get(prefix + name)
+            if mine is None or not isinstance(saved, Tensor) or not name.startswith(self.lengthening):
+                continue
+            if mine.dim() == saved.dim() and mine.shape[1:] == saved.shape[1:]:
+                self.register_buffer(name, mine.new_zeros(saved.shape))
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def overrides(self, phase: str) -> bool:
         """Whether this part takes part in ``phase``."""

@@ -202,14 +202,24 @@ class Boundary(Moment):
     model: Model
 
     def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
-        """The experience's data, where the model is: in stored order, or shuffled by ``generator``."""
+        """The experience's data, where the model is: in stored order, or shuffled by ``generator``.
+
+        Without what no update can have learnt: numbers that are not finite, labels of classes that were not admitted.
+        """
         if self.experience.data is None:
             raise RuntimeError(
                 f"experience {self.experience.index} has no data: call begin(experience) again after loading a state, "
                 "which hands them back"
             )
-        device = self.seen.device
-        return (batch.to(device) for batch in self.experience.data.batches(size, generator))
+        return filter(len, map(self._learnable, self.experience.data.batches(size, generator)))
+
+    def _learnable(self, batch: Batch) -> Batch:
+        batch = batch.to(self.seen.device)
+        known = (batch.y >= 0) & (batch.y < len(self.seen))
+        fine = known & self.seen[batch.y.where(known, 0)]
+        if batch.x.is_floating_point():
+            fine &= batch.x.isfinite().reshape(len(batch), -1).all(1)
+        return batch if bool(fine.all()) else batch.rows(fine.nonzero()[:, 0])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from perdure._records import Output
+from perdure.functional.shapes import padded
 
 if TYPE_CHECKING:
     from perdure.nn import Model
@@ -36,9 +37,7 @@ class Snapshot(nn.Module):
         for number, value in enumerate(_weights(model).values()):
             before = self.get_buffer(f"tensor_{number}")
             if before.shape != value.shape:
-                padded = torch.zeros_like(value)
-                padded[tuple(slice(0, size) for size in before.shape)] = before
-                self.register_buffer(f"tensor_{number}", padded)
+                self.register_buffer(f"tensor_{number}", padded(before, value.shape))
 
     @torch.no_grad()
     def take(self, model: Model) -> None:

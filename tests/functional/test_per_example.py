@@ -11,11 +11,13 @@ from perdure.nn import LinearHead, Network, Normalize, Whole
 
 
 class Scaled(nn.Module):
-    """A parameter of its own, a layer used twice, a weight shared by two, a bias used again, a parameter never used."""
+    """Parameters of its own (one is a single number), a layer used twice, a weight shared by two, a bias used again, a
+    parameter never used.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.scale = nn.Parameter(torch.rand(6) + 0.5)
+        self.scale, self.heat = nn.Parameter(torch.rand(6) + 0.5), nn.Parameter(torch.tensor(0.8))
         self.twice = nn.Linear(6, 6)
         self.one, self.other = nn.Linear(6, 6), nn.Linear(6, 6, bias=False)
         self.other.weight = self.one.weight
@@ -23,7 +25,7 @@ class Scaled(nn.Module):
         self.idle = nn.Linear(2, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.tanh(self.twice(torch.tanh(self.twice(x * self.scale))))
+        x = torch.tanh(self.twice(torch.tanh(self.twice(x * self.scale * self.heat))))
         x = self.again(x) * self.again.bias
         return self.other(torch.tanh(self.one(x)))
 

@@ -11,6 +11,7 @@ from perdure._random import generator
 from perdure._references import gradient
 from perdure.checks._state import difference
 from perdure.functional.masking import cross_entropy
+from perdure.functional.shapes import as_rows
 from perdure.gradients import AGEM, GEM
 from perdure.memory import PerExperience, Reservoir
 from perdure.nn import LinearHead, Network, mlp
@@ -200,3 +201,27 @@ def test_the_past_has_one_place_in_a_saved_state():
     learner.observe(Batch(torch.randn(4, 8), torch.tensor([0, 1, 0, 1])))
     assert learner.state_dict()["parts"]["GEM"] == {}
     assert AGEM(perdure.Draw("reference", PerExperience(4), 2)).state_dict() == {}
+
+
+class Heated(nn.Module):
+    """A model with a parameter that is a single number."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.heat = nn.Linear(8, 6), nn.Parameter(torch.tensor(1.3))
+
+    def forward(self, x):
+        return self.heat * self.layer(x)
+
+
+@pytest.mark.parametrize("name", ["gem", "agem"])
+def test_a_parameter_that_is_one_number_is_a_parameter(name):
+    torch.manual_seed(0)
+    learner = perdure.build(name, Heated(), sgd, memory=PerExperience(32))
+    held = 0
+    for _, step, _, after in steps(learner, stream(experiences=2)):
+        for references in step.references.values():
+            rows = torch.cat([as_rows(r) if name == "gem" else r.flatten() for r in references], -1).double()
+            assert float((rows @ after).min()) > -1e-6
+            held += 1
+    assert held

@@ -304,3 +304,51 @@ def test_gpm_refuses_a_model_without_layers_it_knows():
     learner = Learner(Scale(), OPTIMIZERS["sgd"], [CrossEntropy(), GPM()])
     with pytest.raises(ValueError, match="no linear or convolutional layer"):
         learn(learner, experience(0))
+
+
+class Heated(nn.Module):
+    """A layer, and a parameter that is a single number."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.heat = nn.Linear(8, 6), nn.Parameter(torch.tensor(0.7))
+
+    def forward(self, x):
+        return torch.tanh(self.heat * self.layer(x))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_parameter_that_is_one_number_is_a_parameter(part):
+    def make():
+        torch.manual_seed(0)
+        return Learner(
+            Network(Heated(), LinearHead(6, 3)).double(), OPTIMIZERS["momentum"], [CrossEntropy(), PARTS[part]()]
+        )
+
+    learner, other = make(), make()
+    learn(learner, experience(0))
+    before = [p.detach().clone() for p in learner.params.values()]
+    learn(learner, experience(1), end=False)
+    change = moved(learner, before)
+    assert max(float(i.abs().max()) for i in inner_products(learner.parts[1], change)) < 1e-12
+    learn(other, experience(2), end=False)
+    other.load_state_dict(snapshot(learner))
+    assert difference(snapshot(learner), snapshot(other)) is None
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_an_update_that_was_broken_off_leaves_nothing_behind(part):
+    learner, other = (Learner(convolutional(), OPTIMIZERS["sgd"], [CrossEntropy(), PARTS[part]()]) for _ in range(2))
+    shape = (2, 8, 8)
+    for each in (learner, other):
+        learn(each, experience(0, shape), end=False)
+    start = snapshot(learner)
+    learner.end()
+    learner.begin(experience(1, shape))
+    step = learner.forward(next(experience(1, shape).data.batches(8)))
+    step.loss.backward()
+    learner.shape_gradients(step)  # and no update: back to where there was nothing to keep
+    learner.load_state_dict(start)
+    for each in (learner, other):
+        each.observe(next(experience(0, shape).data.batches(8)))
+    assert difference(snapshot(learner), snapshot(other)) is None

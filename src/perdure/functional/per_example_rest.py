@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from perdure.functional.shapes import as_rows
+
 
 def gradients(model: nn.Module, params: Mapping[str, Tensor], x: Tensor, cotangents: Tensor) -> Tensor:
     """(B, numbers of ``params`` in a row): the gradient of ``cotangents[b] @ logits[b]`` for each example b."""
@@ -17,7 +19,7 @@ def gradients(model: nn.Module, params: Mapping[str, Tensor], x: Tensor, cotange
     except RuntimeError:  # the model does what cannot be vectorised: a branch on a value, a recurrent kernel
         each = [grad(_score(model))(dict(params), x[b], cotangents[b]) for b in range(len(x))]
         found = {name: torch.stack([one[name] for one in each]) for name in params}
-    return torch.cat([found[name].flatten(1) for name in params], 1).detach()
+    return torch.cat([as_rows(found[name]) for name in params], 1).detach()
 
 
 def _score(model: nn.Module) -> Callable[[dict[str, Tensor], Tensor, Tensor], Tensor]:

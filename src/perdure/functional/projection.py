@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from perdure.functional.shapes import as_rows
+
 
 def inner(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
     """The inner product of two gradients, a scalar."""
@@ -33,13 +35,13 @@ def project_(grads: Sequence[Tensor], reference: Sequence[Tensor]) -> None:
 
 def products(rows: Sequence[Tensor], grads: Sequence[Tensor]) -> Tensor:
     """Inner products (R,) of R gradients, ``rows`` with a leading axis R, and one; float64 in main memory."""
-    each = [a.flatten(1) @ g.flatten() for a, g in zip(rows, grads, strict=True)]
+    each = [as_rows(a) @ g.flatten() for a, g in zip(rows, grads, strict=True)]
     return torch.stack(each).double().sum(0).cpu()
 
 
 def gram(rows: Sequence[Tensor]) -> Tensor:
     """Inner products (R, R) of R gradients, ``rows`` with a leading axis R; float64 in main memory."""
-    each = [a.flatten(1) @ a.flatten(1).T for a in rows]
+    each = [a @ a.T for a in map(as_rows, rows)]
     return torch.stack(each).double().sum(0).cpu()
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from perdure._random import generator
 from perdure._records import Batch, Boundary
+from perdure.functional.shapes import as_rows, padded
 from perdure.functional.subspace import orthonormalise, remove_
 from perdure.gradients._orthogonal import Orthogonal
 
@@ -48,14 +49,12 @@ class OGD(Orthogonal):
         for number, p in enumerate(params.values()):
             before = self.get_buffer(f"basis_{number}")
             if before.shape[1:] != p.shape:
-                wide = before.new_zeros(len(before), *p.shape)
-                wide[tuple(slice(0, size) for size in before.shape)] = before
-                self.register_buffer(f"basis_{number}", wide)
+                self.register_buffer(f"basis_{number}", padded(before, (len(before), *p.shape)))
 
     @property
     def basis(self) -> list[Tensor]:
         """For each parameter (R, its numbers): together R orthonormal directions."""
-        return [buffer.flatten(1) for buffer in self.buffers()]
+        return [as_rows(buffer) for buffer in self.buffers()]
 
     def stored(self) -> bool:
         """From the end of the first experience on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ class Orthogonal(Part, ABC):
     enough for SGD without momentum and weight decay.
     """
 
+    lengthening = ("basis_",)
     needs_boundaries = True
     needs_data = True
 
@@ -49,6 +50,7 @@ class Orthogonal(Part, ABC):
 
     def transform(self, grads: Sequence[Tensor], reference: Sequence[Tensor] | None) -> None:
         """Project; remember the parameters if their change is to be projected."""
+        self._before = []  # an update that was broken off may have left some
         if not self.stored():
             return
         if any(norm.training for norm in self._norms):
@@ -72,11 +74,3 @@ class Orthogonal(Part, ABC):
     def trainable(self) -> list[Tensor]:
         """The parameters, in the order of ``transform``."""
         return [p for p in self.model.parameters() if p.requires_grad]
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
-        """The subspace is as large as that of the state."""
-        for name, mine in list(self._buffers.items()):
-            saved = state_dict.get(prefix + name)
-            if mine is not None and saved is not None and mine.dim() > 1 and mine.shape[1:] == saved.shape[1:]:
-                self.register_buffer(name, mine.new_zeros(saved.shape))
-        super()._load_from_state_dict(state_dict, prefix, *arguments)

@@ -15,6 +15,7 @@ from perdure._random import addressed_default, generator
 from perdure._records import Batch, Boundary
 from perdure.functional.masking import cross_entropy
 from perdure.functional.pruning import smallest
+from perdure.functional.shapes import padded
 
 
 class PackNet(Part):
@@ -30,6 +31,7 @@ class PackNet(Part):
 
     tasks: Tensor
     """(T,) int64: the tasks learnt, in the order of learning; owners of weights count from 1, and 0 is free."""
+    lengthening = ("tasks",)
     needs_boundaries = True
     needs_data = True
     needs_tasks = True
@@ -85,10 +87,7 @@ class PackNet(Part):
         self._look(params)
         for number, p in enumerate(params.values()):
             for name in (f"owner_{number}", f"kept_{number}"):
-                before = self.get_buffer(name)
-                after = before.new_zeros(p.shape)
-                after[tuple(slice(0, size) for size in before.shape)] = before
-                self.register_buffer(name, after)
+                self.register_buffer(name, padded(self.get_buffer(name), p.shape))
 
     def withhold(self, batch: Batch) -> Tensor | None:
         """Nothing; but before a task is learnt, raise if it cannot be."""
@@ -207,10 +206,6 @@ class PackNet(Part):
     def _kept(self) -> list[Tensor]:
         return [self.get_buffer(f"kept_{number}") for number in range(len(self._names))]
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
-        """As many tasks have been learnt as in the state."""
-        saved = state_dict.get(prefix + "tasks")
-        if "tasks" in self._buffers and saved is not None:
-            self.register_buffer("tasks", self.tasks.new_zeros(saved.shape))
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
         self._checked = False
-        super()._load_from_state_dict(state_dict, prefix, *arguments)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from perdure._part import Part
 from perdure._records import Batch, Boundary
+from perdure.functional.shapes import padded
 
 
 class SubnetTuning(Part):
@@ -41,10 +42,7 @@ class SubnetTuning(Part):
         """Rows that are new are trained."""
         self._params = params
         for number, p in enumerate(params.values()):
-            before = self.get_buffer(f"mask_{number}")
-            mask = torch.ones_like(p, dtype=torch.bool)
-            mask[tuple(slice(0, size) for size in before.shape)] = before
-            self.register_buffer(f"mask_{number}", mask)
+            self.register_buffer(f"mask_{number}", padded(self.get_buffer(f"mask_{number}"), p.shape, True))
 
     def transform(self, grads: Sequence[Tensor], reference: Sequence[Tensor] | None) -> None:
         """Zero what is not to be trained."""

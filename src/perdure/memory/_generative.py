@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,6 +45,7 @@ class GenerativeMemory(Source):
     """(H, C) bool: the classes of each past task; one row for all where tasks are not told."""
     tasks: Tensor
     """(H,) int64: the tasks' numbers."""
+    lengthening = ("heads", "tasks")
     needs_boundaries = True
     forwards = 1
 
@@ -200,11 +200,3 @@ class GenerativeMemory(Source):
     def set_extra_state(self, state: Tensor) -> None:
         """Counterpart of ``get_extra_state``."""
         self.num_past = int(state)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
-        """There are as many past tasks as in the state."""
-        for name in ("heads", "tasks"):
-            mine, saved = self._buffers.get(name), state_dict.get(prefix + name)
-            if mine is not None and saved is not None and mine.shape[1:] == saved.shape[1:]:
-                self.register_buffer(name, mine.new_zeros(saved.shape))
-        super()._load_from_state_dict(state_dict, prefix, *arguments)

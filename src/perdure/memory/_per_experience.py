@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -32,6 +32,7 @@ class PerExperience(PerGroup):
     """
 
     group_row = "experience"
+    lengthening = ("dropped",)
     experience: Tensor
     """(capacity,) int64: how many experiences had ended when each slot's exemplar came."""
     ended: Tensor
@@ -109,13 +110,6 @@ class PerExperience(PerGroup):
     def num_past(self) -> int:
         """Of how many experiences that have ended exemplars are kept."""
         return len(self._past_numbers())
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """As of any memory, however many experiences have ended here and there."""
-        bounds = state_dict.get("dropped")
-        if "dropped" in self._buffers and isinstance(bounds, Tensor) and bounds.dim() == 1:
-            self.register_buffer("dropped", self.dropped.new_full((len(bounds),), -torch.inf))
-        return super().load_state_dict(state_dict, strict, assign)
 
     def _write_all(self, boundary: Boundary) -> None:
         """Where ranks share a stream, each takes every ``world``-th example."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from perdure._records import Batch, Step
 from perdure.functional.path import add_credit_
+from perdure.functional.shapes import padded
 from perdure.penalties._quadratic import QuadraticPenalty
 
 
@@ -44,10 +45,7 @@ class PathPenalty(QuadraticPenalty, ABC):
         super().grow(params, num_classes)
         for kind in self.kinds:
             for number, (before, p) in enumerate(zip(self.values(kind), self._params, strict=True)):
-                if before.shape != p.shape:
-                    wide = torch.zeros_like(p, requires_grad=False)
-                    wide[tuple(slice(0, size) for size in before.shape)] = before
-                    self.register_buffer(f"{kind}_{number}", wide)
+                self.register_buffer(f"{kind}_{number}", padded(before, p.shape))
 
     def values(self, kind: str) -> list[Tensor]:
         """The buffers of one of the ``kinds``, in the order of the parameters."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from perdure._part import Part
 from perdure._records import Batch
+from perdure.functional.shapes import padded
 
 
 class QuadraticPenalty(Part):
@@ -42,11 +43,7 @@ class QuadraticPenalty(Part):
         self._params = [*params.values()]
         for number, p in enumerate(self._params):
             for name in (f"importance_{number}", f"pull_{number}"):
-                before = self.get_buffer(name)
-                if before.shape != p.shape:
-                    padded = torch.zeros_like(p, requires_grad=False)
-                    padded[tuple(slice(0, size) for size in before.shape)] = before
-                    self.register_buffer(name, padded)
+                self.register_buffer(name, padded(self.get_buffer(name), p.shape))
 
     @property
     def importance(self) -> list[Tensor]:
