@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from perdure._part import Part
-from perdure._records import Batch, Boundary
+from perdure._old_classes import KnowsOldClasses
+from perdure._records import Boundary
 from perdure.nn._linear import LinearHead
 
 
-class WeightAligning(Part):
+class WeightAligning(KnowsOldClasses):
     """At the end of an experience the head's rows of new classes, weight and bias, are multiplied by the mean length of
     old rows over that of new ones (Zhao et al. 2020), so that new classes do not win by length alone.
 
     ``clip`` sets negative weights of the head to 0 after every update, as the paper does.
     """
 
-    old: Tensor
-    """(C,) bool: classes of experiences that have ended."""
-    needs_boundaries = True
     needs_new_classes = True
 
     def __init__(self, head: LinearHead, *, clip: bool = False, name: str | None = None) -> None:
         super().__init__(name)
         self._head = (head,)  # in a tuple, so that it is no submodule: its state is the model's
         self.clip = clip
-
-    def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
-        """No class is old."""
-        self.register_buffer("old", example.y.new_zeros(num_classes, dtype=torch.bool))
-
-    def grow(self, params: Mapping[str, Tensor], num_classes: int) -> None:
-        """Nor is one that comes."""
-        old = self.old.new_zeros(num_classes)
-        old[: len(self.old)] = self.old
-        self.register_buffer("old", old)
 
     def overrides(self, phase: str) -> bool:
         """``constrain`` only if weights are to be clipped."""
@@ -52,10 +39,6 @@ class WeightAligning(Part):
         """Align."""
         (head,) = self._head
         align(head, self.old, boundary.seen & ~self.old)
-
-    def after_experience(self, boundary: Boundary) -> None:
-        """All classes seen are old now."""
-        self.old.copy_(boundary.seen)
 
 
 @torch.no_grad()

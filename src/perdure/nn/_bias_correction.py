@@ -8,9 +8,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from perdure._part import Part
+from perdure._old_classes import KnowsOldClasses
 from perdure._records import Batch, Boundary, Output
 from perdure.functional.bias import fit_bias
+from perdure.functional.shapes import padded
 
 BATCH = 256
 
@@ -23,7 +24,7 @@ class HeldOutExemplars(Protocol):
     def contents(self) -> Batch: ...
 
 
-class BiasCorrection(Part):
+class BiasCorrection(KnowsOldClasses):
     """``alpha * logit + beta`` with one pair for the classes that an experience brought, fitted at its end on held-out
     exemplars, equally many of each class, by cross entropy (Wu et al. 2019, section 3.3), and kept from then on.
 
@@ -31,14 +32,11 @@ class BiasCorrection(Part):
     give a pair beyond all bounds.
     """
 
-    needs_boundaries = True
     needs_new_classes = True
     alpha: Tensor
     """(C,)."""
     beta: Tensor
     """(C,)."""
-    old: Tensor
-    """(C,) bool, the classes of the experiences that ended."""
 
     def __init__(self, held_out: HeldOutExemplars, ridge: float = 0.01, name: str | None = None) -> None:
         super().__init__(name)
@@ -47,18 +45,17 @@ class BiasCorrection(Part):
 
     def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
         """The pair 1, 0 for all classes."""
+        super().bind(params, example, num_classes)
         logits = example.stored["logits"]
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         self.register_buffer("alpha", logits.new_ones(num_classes))
         self.register_buffer("beta", logits.new_zeros(num_classes))
-        self.register_buffer("old", torch.zeros(num_classes, dtype=torch.bool, device=logits.device))
 
     def grow(self, params: Mapping[str, Tensor], num_classes: int) -> None:
         """The pair 1, 0 for the others."""
-        extra = num_classes - len(self.old)
-        self.alpha = torch.cat([self.alpha, self.alpha.new_ones(extra)])
-        self.beta = torch.cat([self.beta, self.beta.new_zeros(extra)])
-        self.old = torch.cat([self.old, self.old.new_zeros(extra)])
+        super().grow(params, num_classes)
+        self.alpha = padded(self.alpha, (num_classes,), fill=1)
+        self.beta = padded(self.beta, (num_classes,))
 
     def correct(self, logits: Tensor) -> Tensor:
         """Corrected logits (B, C)."""
@@ -74,7 +71,7 @@ class BiasCorrection(Part):
             alpha, beta = fit_bias(logits, kept.y, new, self.ridge)
             self.alpha.masked_fill_(new, alpha)
             self.beta.masked_fill_(new, beta)
-        self.old.logical_or_(new)
+        super().after_experience(boundary)
 
     def answer(self, output: Output) -> Tensor:
         """Corrected logits."""

@@ -7,21 +7,19 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from perdure._part import Part
+from perdure._old_classes import KnowsOldClasses
 from perdure._records import Batch, Boundary
+from perdure.functional.shapes import padded
 from perdure.nn._cosine import CosineHead
 
 
-class KeptRows(Part):
+class KeptRows(KnowsOldClasses):
     """The head's rows of classes learnt in earlier experiences stay to the bit as they were when those ended, whatever
     momentum or weight decay the optimizer has (Hou et al. 2019, section 3.3: old class embeddings are fixed).
     """
 
     rows: Tensor
     """(C, D)."""
-    old: Tensor
-    """(C,) bool."""
-    needs_boundaries = True
 
     def __init__(self, head: CosineHead, name: str | None = None) -> None:
         super().__init__(name)
@@ -29,17 +27,14 @@ class KeptRows(Part):
 
     def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
         """No row is kept."""
+        super().bind(params, example, num_classes)
         (head,) = self._head
         self.register_buffer("rows", torch.zeros_like(head.weight.detach()))
-        self.register_buffer("old", example.y.new_zeros(num_classes, dtype=torch.bool))
 
     def grow(self, params: Mapping[str, Tensor], num_classes: int) -> None:
         """Nor are those to come."""
-        for name in ("rows", "old"):
-            before = self.get_buffer(name)
-            after = before.new_zeros(num_classes, *before.shape[1:])
-            after[: len(before)] = before
-            self.register_buffer(name, after)
+        super().grow(params, num_classes)
+        self.register_buffer("rows", padded(self.rows, (num_classes, self.rows.shape[1])))
 
     def constrain(self, params: Sequence[Tensor]) -> None:
         """Put old rows back."""
@@ -50,4 +45,4 @@ class KeptRows(Part):
         """Keep the rows of all classes seen."""
         (head,) = self._head
         self.rows.copy_(head.weight)
-        self.old.copy_(boundary.seen)
+        super().after_experience(boundary)

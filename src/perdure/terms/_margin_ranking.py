@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
-from perdure._part import Part
-from perdure._records import Batch, Boundary, Draw, Step
+from perdure._old_classes import KnowsOldClasses
+from perdure._records import Draw, Step
 from perdure.functional.ranking import margin_ranking
 
 
@@ -21,16 +19,13 @@ class Cosines(Protocol):
         ...
 
 
-class MarginRanking(Part):
+class MarginRanking(KnowsOldClasses):
     """``weight`` times the margin ranking loss of exemplars of old classes: the cosine of their own class is to exceed
     that of each of the ``num_rivals`` nearest new classes by ``margin`` (Hou et al. 2019, section 3.4).
 
     Old are the classes learnt before the present experience; ``head`` is the model's.
     """
 
-    old: Tensor
-    """(C,) bool."""
-    needs_boundaries = True
     needs_new_classes = True
 
     def __init__(
@@ -49,20 +44,6 @@ class MarginRanking(Part):
         self.draws = draws
         self.segments = tuple(draw.name for draw in draws)
         self.weight, self.num_rivals, self.margin = weight, num_rivals, margin
-
-    def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
-        """No class is old."""
-        self.register_buffer("old", example.y.new_zeros(num_classes, dtype=torch.bool))
-
-    def grow(self, params: Mapping[str, Tensor], num_classes: int) -> None:
-        """Nor is one that comes."""
-        old = self.old.new_zeros(num_classes)
-        old[: len(self.old)] = self.old
-        self.register_buffer("old", old)
-
-    def after_experience(self, boundary: Boundary) -> None:
-        """All classes seen are old now."""
-        self.old.copy_(boundary.seen)
 
     def loss(self, step: Step) -> Tensor | None:
         """None while memory has nothing to draw."""

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
-from perdure._part import Part
+from perdure._old_classes import KnowsOldClasses
 from perdure._records import Batch, Boundary, Draw, Output, Segment, Step
 from perdure._snapshot import Snapshot
 
 
-class Taught(Part):
+class Taught(KnowsOldClasses):
     """A term whose teacher is the model as it was when the last experience ended, in eval mode.
 
-    It is taken over the incoming batch and the exemplars of ``draws``, which pass the teacher together.
+    It is taken over the incoming batch and the exemplars of ``draws``, which pass the teacher together. The teacher has
+    learnt the ``old`` classes; while there are none there is no teacher.
     """
 
-    old: Tensor
-    """(C,) bool: the classes that the teacher has learnt; none while there is no teacher."""
-    needs_boundaries = True
     forwards = 1
 
     def __init__(self, draws: tuple[Draw, ...], name: str | None) -> None:
@@ -32,22 +29,20 @@ class Taught(Part):
 
     def bind(self, params: Mapping[str, Tensor], example: Batch, num_classes: int) -> None:
         """Allocate the teacher."""
+        super().bind(params, example, num_classes)
         self.teacher.bind(self.model)
-        self.register_buffer("old", example.y.new_zeros(num_classes, dtype=torch.bool))
         self._counted = None
 
     def grow(self, params: Mapping[str, Tensor], num_classes: int) -> None:
         """The teacher does not know the new rows."""
+        super().grow(params, num_classes)
         self.teacher.grow(self.model)
-        old = self.old.new_zeros(num_classes)
-        old[: len(self.old)] = self.old
-        self.register_buffer("old", old)
         self._counted = None
 
     def after_experience(self, boundary: Boundary) -> None:
         """Take a new teacher."""
+        super().after_experience(boundary)
         self.teacher.take(boundary.model)
-        self.old.copy_(boundary.seen)
         self._counted = None
 
     def counts(self, step: Step) -> tuple[int, int]:
