@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from perdure._classes import Classes
@@ -51,13 +51,25 @@ def scores(
 
 
 def _score(model: Model, x: Tensor, task: int | None, heads: Sequence[Part], weighing: Sequence[Part]) -> Tensor:
-    output: Output | None = None
+    answering, found = _Answering(model, heads), None
     for part in weighing:
-        weights = part.weights(task)
-        output = None if weights is None else functional_call(model, dict(weights), (x,))
-    if output is None:
-        output = model(x)
-    logits = output.logits
-    for part in heads:
-        logits = part.answer(output)
-    return logits
+        found = part.weights(task)
+    weights = {f"model.{name}": value for name, value in (found or {}).items()}
+    scores: Tensor = functional_call(answering, weights, (x,)) if weights else answering(x)
+    return scores
+
+
+class _Answering(nn.Module):
+    """The model with those who answer in its place: they may ask it too, and then with the same weights."""
+
+    def __init__(self, model: Model, heads: Sequence[Part]) -> None:
+        super().__init__()
+        self.model = model
+        self.answers = [part.answer for part in heads]
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Output = self.model(x)
+        logits = output.logits
+        for answer in self.answers:
+            logits = answer(output)
+        return logits

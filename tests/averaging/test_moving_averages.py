@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from torch.nn.functional import softmax
+from torch.nn.functional import normalize, softmax
 
 import perdure
 from perdure import Batch, Draw, Learner
 from perdure.averaging import AnsweringAverage, Consistency, MovingAverage
 from perdure.checks import check_part
 from perdure.memory import Reservoir
-from perdure.nn import mlp
+from perdure.nn import NearestMeanOfExemplars, mlp
 from perdure.terms import CrossEntropy
 
 
@@ -92,6 +92,21 @@ def test_the_answer_is_that_of_the_average():
     learner.model.train()
     torch.testing.assert_close(learner.logits(x), part.ask(x).logits)
     assert not torch.allclose(learner.logits(x), plain)
+
+
+def test_means_of_exemplars_are_those_of_the_average_that_answers():
+    memory, average = Reservoir(9), AnsweringAverage(0.9)
+    learner = Learner(network(), sgd, [CrossEntropy(), NearestMeanOfExemplars(memory), average, memory])
+    for number in range(5):
+        learner.observe(batch(number))
+    kept, x = memory.contents(), batch(9).x
+    features = normalize(average.ask(kept.x).features, dim=1)
+    known = kept.y.unique()
+    means = normalize(torch.stack([features[kept.y == c].mean(0) for c in known]), dim=1)
+    wanted = normalize(average.ask(x).features, dim=1) @ means.T
+    torch.testing.assert_close(learner.logits(x)[:, known], wanted)
+    learner.observe(batch(5))
+    assert not torch.allclose(learner.logits(x)[:, known], wanted)
 
 
 def consistent(weight: float = 0.7) -> tuple[Learner, Consistency, MovingAverage, MovingAverage]:

@@ -67,6 +67,15 @@ def test_nothing_is_replayed_in_the_first_experience():
     assert learner.memory_bytes == 0
 
 
+def test_an_experience_without_an_update_leaves_nothing_to_replay():
+    learner = make()
+    learner.begin(experience(0))
+    learner.end()
+    for step in learn(learner, experience(1)):
+        assert set(step.segments) == {"current"}
+        assert step.loss.isfinite()
+
+
 def test_examples_are_the_earlier_generators_and_labels_the_earlier_solvers():
     learner, moved = make(draw=64), 0
     learn(learner, experience(0))

@@ -139,7 +139,9 @@ class GenerativeMemory(Source):
         self._learn(self._as_units(torch.cat(batches)), torch.cat(weights), step.index)
 
     def after_experience(self, boundary: Boundary) -> None:
-        """From now on draws are made by the autoencoder and labelled by the model as they are."""
+        """From now on draws are made by the autoencoder and labelled by the model as they are, once it has learnt."""
+        if not self.steps.any():
+            return
         heads = boundary.seen[None] if boundary.tasks is None else boundary.tasks
         learnt = heads.any(1)
         self.register_buffer("heads", heads[learnt].clone())
