@@ -4,10 +4,12 @@ import pytest
 import torch
 
 import perdure
-from perdure import streams
-from perdure._records import Batch, Boundary, Experience
+from perdure import Batch, Boundary, Experience, Learner, Part, streams
+from perdure.checks._state import difference, snapshot
 from perdure.nn import mlp
+from perdure.penalties import EWC
 from perdure.streams import ArrayData
+from perdure.terms import CrossEntropy
 
 
 def data(size=60, bad_label=3):
@@ -57,3 +59,32 @@ def test_what_a_run_leaves_out_spoils_no_look_at_the_end(name):
     record = perdure.run(learner, stream, batch_size=10, on_bad_batch="skip", say=lambda text: None)
     assert record.num_skipped
     assert all(bool(p.isfinite().all()) for p in learner.params.values())
+
+
+class Doubling(Part):
+    """Edits the weights when an experience ends."""
+
+    def consolidate(self, boundary):
+        for p in boundary.params.values():
+            p.mul_(2)
+
+
+def test_an_end_without_the_data_that_a_part_reads_changes_nothing():
+    def make():
+        torch.manual_seed(0)
+        return Learner(mlp((4,), 4), lambda p: torch.optim.SGD(p, lr=0.1), [CrossEntropy(), Doubling(), EWC(1.0)])
+
+    x, y = torch.randn(8, 4), torch.arange(8) % 2
+    learner, loaded = make(), make()
+    experience = Experience(0, (0, 1), ArrayData(x, y))
+    learner.begin(experience)
+    learner.observe(Batch(x, y))
+    state = snapshot(learner)
+    loaded.load_state_dict(state)
+    with pytest.raises(RuntimeError, match=r"call begin\(experience\) again after loading"):
+        loaded.end()
+    assert difference(state, snapshot(loaded)) is None
+    loaded.begin(experience)
+    for each in (learner, loaded):
+        each.end()
+    assert difference(snapshot(learner), snapshot(loaded)) is None

@@ -257,9 +257,17 @@ class Learner:
         self._mask_experience()
 
     def end(self) -> None:
-        """The experience is over: parts that work at boundaries do so now, with the model in eval mode."""
+        """The experience is over: parts that work at boundaries do so now, with the model in eval mode.
+
+        Raises ``RuntimeError`` before anything is changed if a part reads the data and a load has lost them.
+        """
         if self.experience is None:
             raise RuntimeError("no experience is open: call begin(experience) first")
+        if self._loaded and any(part.needs_data for part in self.parts):
+            raise RuntimeError(
+                f"experience {self.experience.index} has no data: call begin(experience) again after loading a state, "
+                "which hands them back"
+            )
         self.model.eval()
         try:
             with torch.no_grad():

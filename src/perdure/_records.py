@@ -208,8 +208,8 @@ class Boundary(Moment):
         """
         if self.experience.data is None:
             raise RuntimeError(
-                f"experience {self.experience.index} has no data: call begin(experience) again after loading a state, "
-                "which hands them back"
+                f"experience {self.experience.index} has no data: a part that reads them says needs_data = True, so "
+                "that none begins without"
             )
         return filter(len, map(self._learnable, self.experience.data.batches(size, generator)))
 

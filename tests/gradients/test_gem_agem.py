@@ -225,3 +225,39 @@ def test_a_parameter_that_is_one_number_is_a_parameter(name):
             assert float((rows @ after).min()) > -1e-6
             held += 1
     assert held
+
+
+@pytest.mark.parametrize("name", ["gem", "agem"])
+def test_processes_that_average_references_too_stay_equal(name):
+    ranks = [perdure.build(name, net(), sgd, memory=PerExperience(40)) for _ in range(2)]
+    for rank, learner in enumerate(ranks):
+        learner.shard = (rank, 2)
+        learner._set_seed(0)
+    constrained = 0
+    for experience in stream().experiences:
+        for learner in ranks:
+            learner.begin(experience)
+        for batch in experience.data.batches(10):
+            made = [learner.forward(batch.rows(torch.arange(rank, 10, 2))) for rank, learner in enumerate(ranks)]
+            for step in made:
+                step.loss.backward()
+            average(*([p.grad for p in step.params.values()] for step in made))
+            for part in made[0].references:
+                average(*(step.references[part] for step in made))
+                constrained += 1
+            for learner, step in zip(ranks, made, strict=True):
+                learner.shape_gradients(step)
+                learner.optimizer.step()
+                learner.after_step(step)
+        for learner in ranks:
+            learner.end()
+    assert constrained
+    assert difference(ranks[0].weights, ranks[1].weights) is None
+
+
+def average(mine, theirs):
+    """As ``all_reduce`` does."""
+    for a, b in zip(mine, theirs, strict=True):
+        mean = (a + b) / 2
+        a.copy_(mean)
+        b.copy_(mean)

@@ -115,7 +115,7 @@ def test_ranks_may_see_unequal_shares(labels, worlds, sizes, capacity, seed, luc
 def test_of_each_class_all_above_its_bound_are_kept(kind, labels, worlds, sizes, capacity, seed):
     """And nothing else, unless slots are left: then the largest of the others that some rank still had."""
     whole, positions = through(kind, capacity, seed, labels, worlds, sizes)
-    keys = np.asarray(memory(kind, capacity, seed)._positions(0, int(positions.max()) + 1))[positions]
+    keys = np.asarray(memory(kind, capacity, seed)._keys_in_group(0, int(positions.max()) + 1))[positions]
     above = [i for i, label in enumerate(labels) if keys[i] > whole.dropped[label]]
     assert set(above) <= set(kept(whole))
     assert above == kept(whole) or len(above) < len(whole) <= capacity

@@ -207,7 +207,7 @@ def test_classes_are_balanced_and_each_keeps_its_largest_keys(kind, labels, size
     """A class has as many as any other but one, unless fewer came; for ``Ring`` the largest keys are the newest."""
     made = memory(kind, capacity)
     write(made, stream(labels), sizes)
-    keys = made._positions(0, len(labels))
+    keys = made._keys_in_group(0, len(labels))
     have = Counter(made.contents().y.tolist())
     most = max(have.values())
     for label, came in Counter(labels).items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -36,10 +36,6 @@ class ClassBalanced(_PerClass):
     After GDumb's greedy sampler (Prabhu et al. 2020), which keeps the early examples of a class instead.
     """
 
-    def _positions(self, start: int, stop: int) -> Sequence[float]:
-        keys: list[float] = self._keys(start, stop).tolist()
-        return keys
-
 
 class Ring(_PerClass):
     """The newest exemplars of each class, equally many.
@@ -47,6 +43,4 @@ class Ring(_PerClass):
     Source: Lopez-Paz and Ranzato 2017; the ring buffer of Chaudhry et al. 2019.
     """
 
-    def _positions(self, start: int, stop: int) -> Sequence[float]:
-        rank, world = self.shard
-        return [float(position) for position in range(start + rank, stop, world)]
+    newest = True

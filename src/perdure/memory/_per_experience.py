@@ -51,7 +51,7 @@ class PerExperience(PerGroup):
         name: str | None = None,
     ) -> None:
         super().__init__(capacity, passes=passes, name=name)
-        self.keep = keep
+        self.newest = keep == "newest"
         self.from_past = draws == "past"
         self.needs_data = self.needs_boundaries = writes == "end"
 
@@ -117,13 +117,6 @@ class PerExperience(PerGroup):
         for batch in boundary.batches(BATCH):
             self.write(batch.rows(torch.arange((rank - start) % world, len(batch), world, device=batch.y.device)))
             start += len(batch)
-
-    def _positions(self, start: int, stop: int) -> Sequence[float]:
-        if self.keep == "random":
-            keys: list[float] = self._keys(start, stop).tolist()
-            return keys
-        rank, world = self.shard
-        return [float(position) for position in range(start + rank, stop, world)]
 
     def _of_past(self) -> Tensor:
         """(count,) bool: which exemplars came before the last end of an experience."""

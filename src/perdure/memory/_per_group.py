@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -17,36 +18,43 @@ class PerGroup(Memory):
     """All slots are used; once they are full, whoever has most gives way, so that groups end up within one exemplar of
     each other.
 
-    Within a group the largest keys stay. ``dropped`` (G,) remembers the largest key each group has lost: nothing below
-    it may enter, which is what makes the kept ones exactly the largest and not the largest of late.
+    Within a group the largest keys stay: random ones, or with ``newest`` positions in the stream. ``dropped`` (G,)
+    remembers the largest key each group has lost: nothing below it may enter, which is what makes the kept ones exactly
+    the largest and not the largest of late.
     """
 
     dropped: Tensor
     bounds = ("dropped",)
     group_row: ClassVar[str] = "y"
     """The buffer that says to which group each slot's exemplar belongs."""
+    newest: bool = False
+    """Whether the last examples of a group stay, in place of a uniform sample."""
 
     def __init__(self, capacity: int, *, passes: Literal["first", "all"] = "first", name: str | None = None) -> None:
         super().__init__(capacity, passes=passes, name=name)
         self._heaps: dict[int, list[tuple[float, int]]] | None = None
 
+    @abstractmethod
     def groups(self, labels: Tensor) -> list[int]:
         """The group of each presented example."""
-        raise NotImplementedError
-
-    def _positions(self, start: int, stop: int) -> Sequence[float]:
-        """The keys of this rank's share of the stream positions ``start`` to ``stop``."""
-        raise NotImplementedError
 
     def place(self, labels: Tensor) -> Sequence[int]:
         if self._heaps is None:
             self._heaps = self._sort()
-        keys = self._positions(self.position, self.position + labels.shape[0] * self.shard[1])
+        keys = self._keys_in_group(self.position, self.position + labels.shape[0] * self.shard[1])
         slots = [self._place_one(group, key) for group, key in zip(self.groups(labels), keys, strict=True)]
         for slot, key in zip(slots, keys, strict=True):
             if slot >= 0:
                 self.keys[slot] = key
         return slots
+
+    def _keys_in_group(self, start: int, stop: int) -> list[float]:
+        """Of this rank's share of the stream positions ``start`` to ``stop``."""
+        rank, world = self.shard
+        if self.newest:
+            return [float(position) for position in range(start + rank, stop, world)]
+        keys: list[float] = self._keys(start, stop).tolist()
+        return keys
 
     def _place_one(self, group: int, key: float) -> int:
         assert self._heaps is not None
