@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 from protocol import HOME, Protocol, Published, Row, read_protocols
@@ -50,7 +50,7 @@ def _section(protocol: Protocol, done: Done) -> str:
     lines = [
         f"## {protocol.title}\n",
         f"{_wrapped(protocol.about)}\n",
-        f"Source: {_wrapped(protocol.source)}.\n",
+        _wrapped(f"Source: {protocol.source}.") + "\n",
         "| | setting | published | ours | seeds | verdict |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
@@ -77,7 +77,7 @@ def _split_mnist(protocol: Protocol, done: Done) -> str:
     lines = [
         f"# {protocol.title}: the table\n",
         f"{_wrapped(protocol.about)}\n",
-        f"Source: {_wrapped(protocol.source)}.\n",
+        _wrapped(f"Source: {protocol.source}.") + "\n",
         "Written by `make reproduce-split-mnist` from the results in `benchmarks/accuracy`. Means and standard\n"
         "deviations in per cent, theirs of 10 runs. ✓: reproduced by the rule of [reproduction.md](reproduction.md);\n"
         "✗: differs, that page says why; …: not yet, with the number of seeds there are.\n",
@@ -114,8 +114,7 @@ def _cell(values: list[float], verdict: Verdict) -> str:
     mean = fmean(values)
     if len(values) == 1:
         return f"{mean:.2f} {sign}"
-    deviation = math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
-    return f"{mean:.2f} ± {deviation:.2f} {sign}"
+    return f"{mean:.2f} ± {stdev(values):.2f} {sign}"
 
 
 def _theirs(published: Published) -> str:

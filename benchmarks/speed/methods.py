@@ -35,11 +35,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=10, help="examples in a batch")
     parser.add_argument("--methods", default="", help="names, separated by commas; all that train a model if empty")
     options = parser.parse_args()
-    infos = [
-        i for i in perdure.list_methods() if not i.frozen and i.name != "gdumb"
-    ]  # which only stores while learning
-    if options.methods:
-        infos = [perdure.get_method(name) for name in options.methods.split(",")]
+    names = options.methods.split(",") if options.methods else [i.name for i in perdure.list_methods() if not i.frozen]
+    infos = [perdure.get_method(name) for name in names if name != "gdumb"]  # which only stores while learning
     print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} thread(s), batch {options.batch}, SGD, ", end="")
     print(f"memory {MEMORY}, medians of {options.runs}\n")
     print("| method | examples | models | work | time | end |\n| --- | ---: | ---: | ---: | ---: | ---: |", flush=True)

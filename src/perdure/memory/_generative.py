@@ -13,6 +13,7 @@ from perdure._part import Source
 from perdure._random import generator
 from perdure._records import Batch, Boundary, Draw, Step
 from perdure._snapshot import Snapshot
+from perdure.functional.shapes import padded
 from perdure.functional.vae import decode, initial_weights, layer_shapes, negative_elbo
 
 
@@ -100,9 +101,7 @@ class GenerativeMemory(Source):
 
     def grow(self, params: Mapping[str, Tensor], num_classes: int) -> None:
         """No past task has the new classes."""
-        heads = self.heads.new_zeros(len(self.heads), num_classes)
-        heads[:, : self.heads.shape[1]] = self.heads
-        self.register_buffer("heads", heads)
+        self.register_buffer("heads", padded(self.heads, (len(self.heads), num_classes)))
         self.solver.grow(self.model)
 
     def current_share(self, step: Step) -> float:

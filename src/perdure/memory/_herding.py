@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 from perdure._part import Part
 from perdure._records import Batch, Boundary
 from perdure.functional.herding import herd
+from perdure.functional.shapes import padded
 from perdure.memory._memory import Memory
 from perdure.memory._shards import State
 
@@ -46,8 +47,7 @@ class Herding(Memory):
     def grow(self, params: Mapping[str, Tensor], num_classes: int) -> None:
         """No example of the new classes yet."""
         super().grow(params, num_classes)
-        extra = self.presented.new_zeros(num_classes - len(self.presented))
-        self.register_buffer("presented", torch.cat([self.presented, extra]))
+        self.register_buffer("presented", padded(self.presented, (num_classes,)))
 
     def place(self, labels: Tensor) -> Sequence[int]:
         """Refuses: which examples stay follows from all of their class together."""

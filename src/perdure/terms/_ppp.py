@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 from perdure._part import Part
 from perdure._records import Batch, Draw, Output, Segment, Step
 from perdure.functional.pseudo_prototypes import proxy_loss
+from perdure.functional.shapes import padded
 
 
 class PseudoPrototypicalProxy(Part):
@@ -46,9 +47,8 @@ class PseudoPrototypicalProxy(Part):
 
     def grow(self, params: Mapping[str, Tensor], num_classes: int) -> None:
         """Nor have those to come."""
-        extra = num_classes - len(self.known)
-        self.prototypes = torch.cat([self.prototypes, self.prototypes.new_zeros(extra, self.prototypes.shape[1])])
-        self.known = torch.cat([self.known, self.known.new_zeros(extra)])
+        self.prototypes = padded(self.prototypes, (num_classes, self.prototypes.shape[1]))
+        self.known = padded(self.known, (num_classes,))
 
     def loss(self, step: Step) -> Tensor:
         """With the prototypes as they are, those of new classes as they will be."""
