@@ -88,3 +88,17 @@ def test_an_end_without_the_data_that_a_part_reads_changes_nothing():
     for each in (learner, loaded):
         each.end()
     assert difference(snapshot(learner), snapshot(loaded)) is None
+
+
+@pytest.mark.parametrize("name", ["ewc", "mas", "gpm", "ogd", "gem", "packnet"])
+def test_of_an_experience_no_example_may_be_fit_to_look_at(name):
+    torch.manual_seed(0)
+    options = {"memory": 8} if name == "gem" else {}
+    learner = perdure.build(name, mlp((4,), 4, hidden=(8,)), lambda p: torch.optim.SGD(p, lr=0.1), **options)
+    told = 0 if name == "packnet" else None
+    nothing = ArrayData(torch.full((9, 4), torch.nan), torch.zeros(9, dtype=torch.int64))
+    learner.begin(Experience(0, (0, 1), nothing if told is None else nothing.told(told), told))
+    x, y = torch.randn(8, 4), torch.arange(8) % 2
+    learner.observe(Batch(x, y, None if told is None else torch.zeros(8, dtype=torch.int64)))
+    learner.end()
+    assert bool(learner.logits(x, told)[:, :2].isfinite().all())

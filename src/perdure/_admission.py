@@ -92,7 +92,7 @@ def check_rows(size: int, draws: Iterable[Draw], joint: bool) -> None:
 def first_batch(experience: Experience) -> Batch | None:
     """One example of the experience, None where there is none that can be read: whoever feeds the batches says so."""
     try:
-        return None if experience.data is None else next(iter(experience.data.batches(1)))
+        return None if experience.data is None else next(iter(experience.data.batches(1)), None)
     except (ValueError, OSError):
         return None
 

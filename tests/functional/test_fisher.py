@@ -111,3 +111,9 @@ def test_true_labels_must_be_given():
     model, params = net()
     with pytest.raises(ValueError, match="give y="):
         squared_gradients(model, params, torch.randn(2, 3).double(), labels="true")
+
+
+def test_labels_that_are_drawn_need_a_generator():
+    model, params = net()
+    with pytest.raises(ValueError, match="give generator="):
+        squared_gradients(model, params, torch.randn(2, 3).double(), labels="sampled")

@@ -78,6 +78,8 @@ def _label(p: Tensor, labels: Labels, y: Tensor | None, generator: torch.Generat
     if labels == "predicted":
         return p.argmax(1)
     if labels == "sampled":
+        if generator is None:
+            raise ValueError('labels="sampled" draws them: give generator=')
         return torch.multinomial(p.cpu(), 1, generator=generator)[:, 0].to(p.device)  # a CPU generator: same numbers
     if y is None:
         raise ValueError('labels="true" needs the labels: give y=')

@@ -96,9 +96,12 @@ class GPM(Orthogonal):
 
     def after_experience(self, boundary: Boundary) -> None:
         """Enlarge the bases."""
+        self.old.copy_(boundary.seen)
+        drawn = next(boundary.batches(self.sample, generator(self.seed, self.name, boundary.index)), None)
+        if drawn is None:
+            return
         grams = [basis.new_zeros(2 * basis.shape[1:], dtype=torch.float64) for basis in self.bases]
         numbers = {layer.weight: number for number, layer in enumerate(self._maps)}
-        drawn = next(iter(boundary.batches(self.sample, generator(self.seed, self.name, boundary.index))))
         for chunk in torch.split(drawn.x, CHUNK):
             for weight, rows in linear_inputs(boundary.model, boundary.params, chunk):
                 grams[numbers[weight]].addmm_(rows.double().T, rows.double())
@@ -106,4 +109,3 @@ class GPM(Orthogonal):
         for number, (gram, basis) in enumerate(zip(grams, self.bases, strict=True)):
             more = principal_directions(gram, basis, share)
             self.register_buffer(f"basis_{number}", torch.cat([basis, more]))
-        self.old.copy_(boundary.seen)

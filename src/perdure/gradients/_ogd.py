@@ -66,7 +66,9 @@ class OGD(Orthogonal):
 
     def after_experience(self, boundary: Boundary) -> None:
         """Enlarge the basis."""
-        drawn = next(iter(boundary.batches(self.directions, generator(self.seed, self.name, boundary.index))))
+        drawn = next(boundary.batches(self.directions, generator(self.seed, self.name, boundary.index)), None)
+        if drawn is None:
+            return
         params = list(boundary.params.values())
         rows: list[list[Tensor]] = [[] for _ in params]
         for example in (drawn.rows(row[None]) for row in torch.arange(len(drawn), device=drawn.y.device)):
