@@ -255,6 +255,20 @@ def test_run_refuses_before_learning_what_a_part_cannot_serve():
     assert mine.num_updates == 0
 
 
+def test_run_knows_which_classes_a_learner_has_already():
+    part = Part("demanding")
+    part.needs_new_classes = True
+    data = (torch.randn(12, 4), torch.arange(12) % 4)
+    stream = perdure.streams.class_incremental(data, experiences=2, holdout=0.5)
+    mine = learner(part)
+    mine.begin(Experience(0, (2, 3)))
+    mine.observe(Batch(torch.randn(4, 4), torch.tensor([2, 3, 2, 3])))
+    mine.end()
+    with pytest.raises(ValueError, match=r"experience 1 .* brings none"):
+        perdure.run(mine, stream)
+    assert mine.num_updates == 1
+
+
 def test_the_data_of_an_experience_are_told_to_come_back_after_a_load():
     part = Reads()
     mine, again = learner(part), learner(Reads())

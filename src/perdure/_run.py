@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from typing import Literal
 
@@ -64,6 +64,8 @@ def run(
     """
     sizes = _sizes(stream, batch_size)
     _check(learner, stream, epochs, updates)
+    if stream.boundaries:  # a checkpoint brings its own classes
+        _check_experiences(learner, stream, () if checkpoints else learner.admitted())
     if evaluation_samples < 1 or (evaluate_every is not None and evaluate_every < 0):
         raise ValueError(
             f"evaluation_samples={evaluation_samples}, evaluate_every={evaluate_every}: look at 1 example or more, and "
@@ -145,17 +147,19 @@ def _check(learner: ContinualLearner, stream: Stream, epochs: int, updates: int 
     if not stream.boundaries and learner.needs_boundaries:
         name = learner.name or "this learner"
         raise ValueError(f"{name} needs boundaries between experiences, and a {stream.setting} stream shows none")
-    if stream.boundaries:
-        admitted: set[int] = set()
-        for experience in stream.experiences:
-            check_experience(learner, experience, [*admitted])
-            admitted |= set(experience.classes)
     if not stream.boundaries and epochs > 1:
         raise ValueError(f"epochs={epochs}: a {stream.setting} stream is seen once; use epochs=1")
     if not stream.boundaries and updates is not None:
         raise ValueError(
             f"updates={updates}: a {stream.setting} stream is seen once, from end to end; leave updates out"
         )
+
+
+def _check_experiences(learner: ContinualLearner, stream: Stream, admitted: Iterable[int]) -> None:
+    known = {*admitted}
+    for experience in stream.experiences:
+        check_experience(learner, experience, [*known])
+        known |= set(experience.classes)
 
 
 def _base_answers(stream: Stream, at: Position) -> BaseAnswers | None:
