@@ -200,7 +200,7 @@ def test_what_makes_no_sense_is_refused_at_construction(build, message):
 
 def test_optimizer_must_hold_all_trainable_parameters():
     model = network()
-    with pytest.raises(ValueError, match=r"does not hold head\.weight, head\.bias: build it from"):
+    with pytest.raises(ValueError, match=r"does not hold head\.weight, head\.bias: pass a function"):
         Learner(model, torch.optim.SGD(model.backbone.parameters(), lr=0.1), [CrossEntropy()])
     with pytest.raises(ValueError, match="and more"):
         Learner(model, torch.optim.SGD(network().parameters(), lr=0.1), [CrossEntropy()])

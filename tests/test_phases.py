@@ -244,6 +244,16 @@ def test_a_batch_without_tasks_is_refused_where_they_are_needed():
         learner(part).observe(batch())
 
 
+def test_a_learner_that_needs_boundaries_learns_nothing_before_one():
+    mine = learner(Reads())
+    mine.parts[1].needs_boundaries = True
+    with pytest.raises(RuntimeError, match=r"needs boundaries .* call begin\(experience\)"):
+        mine.observe(batch())
+    assert mine.example is None
+    mine.begin(Experience(0, (0, 1), Data(batch())))
+    mine.observe(batch())
+
+
 def test_run_refuses_before_learning_what_a_part_cannot_serve():
     part = Part("demanding")
     part.needs_new_classes = True

@@ -81,7 +81,7 @@ def check_labels(y: Tensor, task: Tensor | None, experience: Experience | None, 
 
 def check_rows(size: int, draws: Iterable[Draw], joint: bool) -> None:
     """Raise ``BadBatch`` if one example would go through the model by itself: a batch of ``size`` and ``draws``."""
-    drawn = [min(draw.size, len(draw.memory)) for draw in draws]
+    drawn = [min(draw.size, draw.memory.num_drawable) for draw in draws]
     if 1 in ([size + sum(drawn)] if joint else [size, *drawn]):
         raise BadBatch(
             "one example would go through the model by itself, and batch normalization cannot learn from one: "

@@ -8,8 +8,9 @@ from torch import nn
 from torch.optim import Optimizer
 
 from perdure._contract import ContinualLearner
+from perdure._gate import BadBatch
 from perdure._part import Part
-from perdure._records import Draw, Experience
+from perdure._records import Batch, Draw, Experience
 
 
 def check_optimizer(optimizer: Optimizer, model: nn.Module) -> None:
@@ -19,8 +20,9 @@ def check_optimizer(optimizer: Optimizer, model: nn.Module) -> None:
     if forgotten:
         names = ", ".join(forgotten[:3]) + (" and more" if len(forgotten) > 3 else "")
         raise ValueError(
-            f"the optimizer does not hold {names}: build it from the parameters of the very model given here, "
-            "or pass a function such as lambda params: torch.optim.SGD(params, lr=0.1)"
+            f"the optimizer does not hold {names}: pass a function such as lambda params: torch.optim.SGD(params, "
+            "lr=0.1), for a method may put layers of its own in the model; or build it from the parameters of the very "
+            "model given here"
         )
 
 
@@ -70,6 +72,21 @@ def unique_draws(parts: Iterable[Part]) -> tuple[Draw, ...]:
         if draws.setdefault(draw.name, draw) != draw:
             raise ValueError(f"two different draws are called {draw.name!r}: share one Draw, or choose another name=")
     return tuple(draws[name] for name in sorted(draws))
+
+
+def check_begun(learner: ContinualLearner, num_begun: int) -> None:
+    """Raise ``RuntimeError`` if a learner that needs boundaries is to learn, and no experience has begun."""
+    if learner.needs_boundaries and not num_begun:
+        raise RuntimeError(
+            f"{learner.name or 'this learner'} needs boundaries between experiences, and none has begun: call "
+            "begin(experience) before the first batch of each and end() after the last"
+        )
+
+
+def check_told(learner: ContinualLearner, example: Batch) -> None:
+    """Raise ``BadBatch`` if a learner that needs tasks is told none."""
+    if learner.needs_tasks and example.task is None:
+        raise BadBatch(f"{learner.name or 'this learner'} answers for a task: say which one in Batch(task=)")
 
 
 def check_data(parts: Iterable[Part], experience: Experience) -> None:

@@ -17,17 +17,19 @@ from perdure._answers import scores, who_may_answer
 from perdure._classes import Classes
 from perdure._composition import (
     check_answers,
+    check_begun,
     check_choices,
     check_data,
     check_experience,
     check_optimizer,
+    check_told,
     unique_draws,
     with_memories,
 )
 from perdure._erasure import BY_GRADIENTS, CannotForget, Receipt
 from perdure._fits import check_fits
 from perdure._forward import run_model
-from perdure._gate import BadBatch, check, check_range
+from perdure._gate import check, check_range
 from perdure._growth import forget, options, put_back, replace_parameters, restart, restore
 from perdure._health import Health
 from perdure._incoming import draw_all, withhold
@@ -428,8 +430,8 @@ class Learner:
     def _admit_batch(self, batch: Batch) -> Batch:
         """Find what is wrong with ``batch``; then, and only then, admit its classes."""
         check(batch, self.example)
-        if batch.task is None and self.needs_tasks:
-            raise BadBatch(f"{self.name or 'this learner'} answers for a task: say which one in Batch(task=)")
+        if self._classes is None:
+            check_begun(self, self.num_begun)
         y = batch.y.cpu()
         task = None if batch.task is None else batch.task.cpu()
         trial = None if self._classes is not None else try_model(self.model, first_row(batch, self.device))
@@ -452,6 +454,7 @@ class Learner:
     def _bind(self, trial: Trial) -> None:
         """Learn the shapes from a first example and allocate everything."""
         first, output = trial.example, trial.output
+        check_told(self, first)
         self.example = Batch(torch.zeros_like(first.x), first.y, None if first.task is None else first.task * 0)
         stored = {"logits": output.logits} | ({} if output.features is None else {"features": output.features})
         self._classes = Classes(self.model.capacity, first.task is not None, self.device)

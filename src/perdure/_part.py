@@ -186,8 +186,9 @@ class Source(Part):
     capacity: int
     """No more can be drawn at once."""
 
+    @property
     @abstractmethod
-    def __len__(self) -> int:
+    def num_drawable(self) -> int:
         """How many different ones could be drawn now."""
 
     @abstractmethod

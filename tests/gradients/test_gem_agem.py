@@ -198,6 +198,7 @@ def test_gem_asks_for_a_memory_by_experience_and_a_strength_that_makes_sense():
 
 def test_the_past_has_one_place_in_a_saved_state():
     learner = perdure.build("gem", net(), sgd, memory=24)
+    learner.begin(perdure.Experience(0, (0, 1)))
     learner.observe(Batch(torch.randn(4, 8), torch.tensor([0, 1, 0, 1])))
     assert learner.state_dict()["parts"]["GEM"] == {}
     assert AGEM(perdure.Draw("reference", PerExperience(4), 2)).state_dict() == {}
@@ -261,3 +262,11 @@ def average(mine, theirs):
         mean = (a + b) / 2
         a.copy_(mean)
         b.copy_(mean)
+
+
+def test_one_exemplar_that_is_past_is_refused_where_batch_normalization_is():
+    backbone = nn.Sequential(nn.Linear(8, 12), nn.BatchNorm1d(12), nn.ReLU())
+    learner = perdure.build("agem", Network(backbone, LinearHead(12, 6)), sgd, memory=3, draw=2)
+    with pytest.raises(perdure.BadBatch, match="batch normalization cannot learn from one"):
+        for _ in steps(learner, stream()):
+            pass

@@ -60,7 +60,7 @@ def test_nothing_is_replayed_in_the_first_experience():
     for step in learn(learner, experience(0)):
         assert set(step.segments) == {"current"}
         assert set(step.losses) == {"CrossEntropy(current)"}
-    assert len(past(learner)) == 6
+    assert past(learner).num_drawable == 6
     for step in learn(learner, experience(1)):
         assert set(step.segments) == {"current", "replay"}
         assert len(step.segments["replay"].batch) == 6

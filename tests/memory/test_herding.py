@@ -211,8 +211,9 @@ def test_it_keeps_the_promises_of_parts():
 def test_a_model_without_features_is_refused():
     whole = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4))
     learner = Learner(whole, lambda p: torch.optim.SGD(p, lr=0.1), [CrossEntropy(), Herding(4)])
+    first = class_incremental((torch.randn(12, 4), torch.arange(12) % 4), experiences=2, holdout=0.5).experiences[0]
     with pytest.raises(ValueError, match="herding compares features"):
-        learner.observe(examples({0: 4}))
+        learner.begin(first)
 
 
 def test_an_experience_without_data_is_refused():

@@ -189,6 +189,7 @@ def test_a_student_equal_to_its_teacher_is_not_moved():
 
 def test_pairs_keep_their_digits_under_autocast():
     learner = bic()
+    learner.begin(Experience(0, (0, 1)))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         learner.forward(examples(0))
     assert part(learner, BiasCorrection).alpha.dtype == torch.float32

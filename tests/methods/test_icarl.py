@@ -63,7 +63,9 @@ def logistic(logits, targets):
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_loss_by_hand(temperature):
     first, second = examples(0), examples(1, (2, 3))
-    step = icarl().forward(first)
+    learner = icarl()
+    learner.begin(Experience(0, (0, 1), Rows(first)))
+    step = learner.forward(first)
     logits = step.segments["current"].output.logits[:, :2]
     targets = torch.eye(2)[first.y]
     torch.testing.assert_close(step.loss, logistic(logits, targets).sum(1).mean())  # no teacher yet: all is new

@@ -53,9 +53,9 @@ def test_statistics_follow_the_first_experience_only(then):
 
 def test_going_back_to_a_state_before_that_unsettles():
     learner = make()
+    learner.begin(Experience(0, (0, 1)))
     observe(learner, 0.0)
     early = copy.deepcopy(learner.state_dict())
-    learner.begin(Experience(0, (0, 1)))
     learner.end()
     learner.load_state_dict(early)
     before = statistics(learner)

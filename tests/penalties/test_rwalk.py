@@ -110,6 +110,7 @@ def test_fisher_is_of_examples_and_does_not_depend_on_the_size_of_the_batch():
             mlp((2,), 3, hidden=()).double(), lambda p: torch.optim.SGD(p, lr=0.0), [CrossEntropy(), part]
         )
         (few,) = batches(0, 1, 400)
+        learner.begin(Experience(0, ()))
         learner.observe(few)
         found[fisher] = sum(float(f.sum()) for f in part.values("fisher"))
     assert found["example"] > 20 * found["batch"]
@@ -121,6 +122,7 @@ def test_side_pass_is_in_eval_mode_and_declared():
     model.register_forward_hook(lambda module, *_: calls.append(module.training))
     make = lambda p: torch.optim.SGD(p, lr=0.1)  # noqa: E731
     learner = perdure.build("rwalk", model, make, every_steps=2)
+    learner.begin(Experience(0, ()))
     for batch in batches(0, 4):
         learner.observe(batch)
     looked = [calls.count(False), calls.count(True)]

@@ -56,6 +56,7 @@ def test_the_integral_is_the_fall_of_the_loss_and_halving_the_rate_halves_the_er
         si = SI(1.0)
         net = mlp((3,), 2, hidden=(6,)).double()
         learner = Learner(net, lambda p, lr=lr: torch.optim.SGD(p, lr=lr), [CrossEntropy(), si])
+        learner.begin(Experience(0, ()))
         first = learner.observe(blobs()).loss.item()
         for _ in range(steps - 1):
             learner.observe(blobs())
@@ -134,6 +135,7 @@ def test_a_parameter_that_made_the_loss_rise_has_no_importance():
 def test_the_change_is_the_actual_one(make):
     si = SI(1.0)
     learner = two_parameters(si, make=make)
+    learner.begin(Experience(0, ()))
     credit = torch.zeros(2, dtype=torch.float64)
     for _ in range(5):
         before = theta(learner)
@@ -147,6 +149,7 @@ def test_what_a_class_starts_from_is_no_change():
     si = SI(1.0)
     net = mlp((3,), 1, hidden=()).double()
     learner = Learner(net, lambda p: torch.optim.SGD(p, lr=0.1), [CrossEntropy(), si])
+    learner.begin(Experience(0, ()))
     for label in (0, 3):  # the head grows twice, and each row starts somewhere
         batch = Batch(blobs().x, torch.full((40,), label))
         learner.forward(batch)
@@ -161,6 +164,7 @@ def test_an_update_left_out_counts_for_nothing():
     """A gradient scaler skips an update whose gradients overflowed; the integral stays finite."""
     si = SI(1.0)
     learner = two_parameters(si)
+    learner.begin(Experience(0, ()))
     step = learner.forward(NOTHING)
     learner._trainable[0].grad = torch.full_like(learner._trainable[0], torch.inf)
     learner.shape_gradients(step, finite=False)

@@ -131,8 +131,10 @@ def test_weights_by_experience():
     assert two["CrossEntropy(current)"].item() == pytest.approx(0.5 * one["CrossEntropy(current)"].item())
     weighted.end()
     weighted.begin(Experience(3, (4,)))
-    with pytest.raises(ValueError, match="3 weights, one for each experience, and this is experience 4"):
-        weighted.forward(batch(99, (4,)))
+    plain.end()
+    plain.begin(Experience(3, (4,)))
+    one, two = (learner.forward(batch(99, (4, 4))).losses for learner in (plain, weighted))
+    assert two["CrossEntropy(current)"].item() == pytest.approx(one["CrossEntropy(current)"].item() / 3)  # the last
 
 
 def test_the_teacher_is_asked_once_for_all_segments():

@@ -50,7 +50,7 @@ def test_cross_entropy_runs_over_the_classes_it_says(over, classes):
 
 def test_over_the_experience_needs_one():
     learner = Learner(network(), sgd, [CrossEntropy(over="experience")])
-    with pytest.raises(ValueError, match=r"needs begin\(experience\)"):
+    with pytest.raises(RuntimeError, match=r"needs boundaries .* call begin\(experience\)"):
         learner.observe(batch(0))
 
 

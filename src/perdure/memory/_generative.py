@@ -73,7 +73,9 @@ class GenerativeMemory(Source):
         self._dtype = torch.float32
         self._told = False
 
-    def __len__(self) -> int:
+    @property
+    def num_drawable(self) -> int:
+        """As many as are wanted, once there is an earlier generator."""
         return self.capacity if self.num_past else 0
 
     def require(self, fields: Iterable[str]) -> None:

@@ -124,6 +124,11 @@ class Memory(MergedPart, Source):
         return self.count
 
     @property
+    def num_drawable(self) -> int:
+        """All that are kept."""
+        return self.count
+
+    @property
     def rows(self) -> tuple[str, ...]:
         """The names of the buffers that have one row a slot."""
         return row_names(name for name, _ in self.named_buffers(recurse=False))

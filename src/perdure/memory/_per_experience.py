@@ -92,9 +92,18 @@ class PerExperience(PerGroup):
         self.ended += 1
         self.register_buffer("dropped", torch.cat([self.dropped, self.dropped.new_full((1,), -torch.inf)]))
 
+    @property
+    def num_drawable(self) -> int:
+        """Those of past experiences, or all that are kept."""
+        return int(self._of_past().sum()) if self._draws_past else self.count
+
+    @property
+    def _draws_past(self) -> bool:
+        return self.from_past and self.count > 0 and bool(self.told)
+
     def draw(self, size: int, generator: torch.Generator) -> Batch | None:
         """``size`` different exemplars, every choice equally likely; fewer if there are no more, or None."""
-        if not (self.from_past and self.count and bool(self.told)):
+        if not self._draws_past:
             return super().draw(size, generator)
         rows = self._of_past().nonzero()[:, 0]
         if not len(rows):
