@@ -70,6 +70,8 @@ def test_a_learner_goes_back_to_any_state_it_was_in_also_from_before_its_head_gr
         for each in (learner, twin):
             if each.experience is not None:
                 each.end()
+            if each.needs_boundaries:
+                each.begin(Experience(9, ()))
             each.observe(batch(50, 7, told))
         assert difference(snapshot(learner), snapshot(twin)) is None
 

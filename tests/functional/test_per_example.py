@@ -206,6 +206,7 @@ def test_only_what_must_goes_through_the_map(monkeypatch):
         expected = {
             "own parameter": [
                 "again.bias",
+                "heat",
                 "idle.bias",
                 "idle.weight",
                 "one.weight",

@@ -13,6 +13,7 @@ from torch import nn
 import perdure
 from perdure import Batch, CannotForget, Experience
 from perdure._erasure import sha256_of
+from perdure.checks._script import Batches
 from perdure.checks._state import difference, snapshot
 from perdure.nn import mlp
 
@@ -248,8 +249,9 @@ def sgd(params):
 def test_the_others_refuse_say_why_and_change_nothing(name):
     torch.manual_seed(0)
     made = perdure.build(name) if name in FROZEN else perdure.build(name, mlp((5,), 4), sgd, memory=64)
-    batch = Batch(ALL.x.float(), ALL.y)
-    made.begin(Experience(0, tuple(range(CLASSES))))
+    task = 0 if made.needs_tasks else None
+    batch = Batch(ALL.x.float(), ALL.y, None if task is None else torch.zeros_like(ALL.y))
+    made.begin(Experience(0, tuple(range(CLASSES)), Batches([batch]), task))
     made.observe(batch)
     made.end()
     before = snapshot(made)

@@ -43,8 +43,8 @@ class CosineHead(Head):
     def admit(self, label: int, seed: int) -> None:
         """Add the random part to the row of class ``label``: uniform in +-1/sqrt(num_features)."""
         bound = 1 / math.sqrt(self.weight.shape[1])
-        random = torch.rand(self.weight.shape[1], generator=generator(seed, "head", label)) * 2 * bound - bound
-        self.weight[label] += random.to(self.weight)
+        drawn = torch.rand(self.weight.shape[1], generator=generator(seed, "head", label)) * 2 * bound - bound
+        self.weight[label] += drawn.to(self.weight)
 
     def grow(self, capacity: int) -> dict[nn.Parameter, nn.Parameter]:
         """Append zero rows up to ``capacity``."""
