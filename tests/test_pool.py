@@ -28,11 +28,14 @@ serve(prepare)
 """
 
 
+HELLO = {"factor": 10}
+
+
 @pytest.fixture
 def pool(tmp_path, monkeypatch):
     (tmp_path / "a_servant.py").write_text(SERVANT)
     monkeypatch.syspath_prepend(tmp_path)
-    return lambda size: Pool("a_servant", {"factor": 10}, size, {"THREADS": "3"}, quiet=True)
+    return lambda size: Pool("a_servant", size, {"THREADS": "3"}, quiet=True)
 
 
 def gone(pid):
@@ -47,7 +50,7 @@ def gone(pid):
 
 def test_every_task_is_answered_once_by_processes_that_stay(pool):
     with pool(2) as work:
-        told = list(work.talk({"number": n, "long": 70_000 * (n == 3)} for n in range(7)))
+        told = list(work.talk(HELLO, ({"number": n, "long": 70_000 * (n == 3)} for n in range(7))))
     answers = {task["number"]: said["answer"] for task, said in told if "answer" in said}
     assert answers == {n: 10 * n for n in range(7)}
     assert next(len(said["text"]) for task, said in told if said.get("answer") == 30) == 70_000
@@ -59,7 +62,7 @@ def test_every_task_is_answered_once_by_processes_that_stay(pool):
 
 def test_one_that_dies_leaves_the_others_alone(pool):
     with pool(2) as work:
-        told = list(work.talk({"number": n, "die": n == 1} for n in range(5)))
+        told = list(work.talk(HELLO, ({"number": n, "die": n == 1} for n in range(5))))
     assert {task["number"]: said[DIED] for task, said in told if DIED in said} == {1: "its process ended with signal 9"}
     assert sorted(said["answer"] for _, said in told if "answer" in said) == [0, 20, 30, 40]
 
@@ -73,15 +76,43 @@ def test_tasks_are_asked_for_when_somebody_is_free(pool):
             yield {"number": n}
 
     with pool(1) as work:
-        for task, said in work.talk(tasks()):
+        for task, said in work.talk(HELLO, tasks()):
             answered |= {task["number"]} if "answer" in said else set()
     assert answered == set(range(4))
+
+
+def test_begun_before_there_is_anything_to_do(pool):
+    with pool(2) as work:
+        work.begin()
+        begun = {servant.process.pid for servant in work._servants}
+        told = list(work.talk(HELLO, ({"number": n} for n in range(3))))
+    assert len(begun) == 2
+    assert {said["pid"] for _, said in told if "pid" in said} <= begun
+    assert sorted(said["answer"] for _, said in told if "answer" in said) == [0, 10, 20]
+
+
+def test_begun_and_dead_before_there_is_anything_to_do(pool):
+    with pool(1) as work:
+        work.begin()
+        (first,) = work._servants
+        first.process.kill()
+        first.process.wait()
+        told = list(work.talk(HELLO, ({"number": n} for n in range(2))))
+    assert [said[DIED] for _, said in told if DIED in said] == ["its process ended with signal 9"]
+    assert [said["answer"] for _, said in told if "answer" in said] == [10]
+
+
+def test_begun_and_never_asked(pool):
+    with pool(2) as work:
+        work.begin()
+        pids = [servant.process.pid for servant in work._servants]
+    assert all(map(gone, pids))
 
 
 def test_told_to_stop(pool):
     with pool(2) as work:
         last = {}
-        for task, said in work.talk({"number": n, "sleep": 60} for n in range(5)):
+        for task, said in work.talk(HELLO, ({"number": n, "sleep": 60} for n in range(5))):
             last[task["number"]] = said
             if len(last) == 2 and not work.stopping:
                 work.stop(signal.SIGTERM)
@@ -95,7 +126,7 @@ def test_an_error_ends_them(pool):
 
     def leave_early():
         with pool(1) as work:
-            for _, said in work.talk([{"number": 0, "sleep": 60}]):
+            for _, said in work.talk(HELLO, [{"number": 0, "sleep": 60}]):
                 pids.append(said["pid"])
                 raise ZeroDivisionError
 
@@ -108,8 +139,8 @@ def test_none_outlives_what_started_it(pool, tmp_path):
     pool(1)  # writes the module
     code = (
         "from perdure._pool import Pool\n"
-        "with Pool('a_servant', {'factor': 1}, 1, {'THREADS': '1'}) as work:\n"
-        "    for _, said in work.talk([{'number': 0, 'sleep': 60}]):\n"
+        "with Pool('a_servant', 1, {'THREADS': '1'}) as work:\n"
+        "    for _, said in work.talk({'factor': 1}, [{'number': 0, 'sleep': 60}]):\n"
         "        print(said['pid'], flush=True)\n"
     )
     command = [sys.executable, "-c", code]

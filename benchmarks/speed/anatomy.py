@@ -2,7 +2,7 @@
 
     python benchmarks/speed/anatomy.py                  the methods of the table, batch 10, one thread
     python benchmarks/speed/anatomy.py --only er        one of them
-    python benchmarks/speed/anatomy.py --batch 64 --optimizer Adam
+    python benchmarks/speed/anatomy.py --batch 64 --optimizer Adam --threads 2
 
 Pieces are timed within whole updates, in turn with the bare loop's, and medians over updates are taken. A piece that
 another is part of counts for itself alone; each costs the clock's reading besides, about half a microsecond.
@@ -114,11 +114,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=[*MADE], choices=MADE, metavar="METHOD")
     parser.add_argument("--batch", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--optimizer", default="SGD", choices=("SGD", "Adam"))
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    setting = Setting(batch=options.batch, optimizer=options.optimizer)
+    torch.set_num_threads(options.threads)
+    setting = Setting(batch=options.batch, threads=options.threads, optimizer=options.optimizer)
     found = {method: anatomy(method, setting) for method in options.only}
     print(table(found))
     if options.json:

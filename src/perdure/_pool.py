@@ -20,18 +20,16 @@ DIED = "died"
 class Pool:
     """At most ``size`` processes of ``python -m module``, which ``perdure._serve.serve`` turns into servants.
 
-    Each is sent ``hello`` first, then tasks, and says things about the one it works at, the last with ``LAST``. They
-    have ``env`` beside the environment of this process, find modules where it does, and never outlive it. Ctrl-C in the
-    terminal does not reach them: that is for ``stop``, and ``stopping`` is the signal it was given (0: none). What is
-    raised within the ``with`` block ends them at once.
+    Each is sent the ``hello`` of ``talk`` first, then tasks, and says things about the one it works at, the last with
+    ``LAST``. They have ``env`` beside the environment of this process, find modules where it does, and never outlive
+    it. Ctrl-C in the terminal does not reach them: that is for ``stop``, and ``stopping`` is the signal it was given
+    (0: none). What is raised within the ``with`` block ends them at once.
     ``quiet``: what they print is lost; otherwise it goes to stderr.
     """
 
-    def __init__(
-        self, module: str, hello: Message, size: int, env: Mapping[str, str] | None = None, *, quiet: bool = False
-    ) -> None:
+    def __init__(self, module: str, size: int, env: Mapping[str, str] | None = None, *, quiet: bool = False) -> None:
         self._events: queue.SimpleQueue[tuple[_Servant | None, Message]] = queue.SimpleQueue()
-        self._module, self._hello, self._env, self._quiet = module, hello, dict(env or {}), quiet
+        self._module, self._env, self._quiet = module, dict(env or {}), quiet
         self._size = size
         self._servants: list[_Servant] = []
         self.stopping = 0
@@ -42,17 +40,23 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         for servant in self._servants:
             servant.process.kill()
-        for servant in self._servants:
-            servant.end()
+        while self._servants:
+            self._servants.pop().end()
 
-    def talk(self, tasks: Iterable[Message]) -> Iterator[tuple[Message, Message]]:
+    def begin(self) -> None:
+        """Start them now: they load what they need while this process finds out what they are to do."""
+        with suppress(OSError):  # as is said when there is something to do
+            while len(self._servants) < self._size:
+                self._start()
+
+    def talk(self, hello: Message, tasks: Iterable[Message]) -> Iterator[tuple[Message, Message]]:
         """Hand out ``tasks``, asking for the next one when somebody is free, and yield each with what is said of it.
 
         Of a task whose process dies the last is ``{DIED: how}``; another process takes its place.
         """
         todo = iter(tasks)
         while True:
-            yield from self._hand_out(todo)
+            yield from self._hand_out(hello, todo)
             if not any(servant.task for servant in self._servants):
                 return
             servant, said = self._events.get()
@@ -73,7 +77,7 @@ class Pool:
         self.stopping = number
         self._events.put((None, {}))
 
-    def _hand_out(self, todo: Iterator[Message]) -> Iterator[tuple[Message, Message]]:
+    def _hand_out(self, hello: Message, todo: Iterator[Message]) -> Iterator[tuple[Message, Message]]:
         while not self.stopping:
             free = next((servant for servant in self._servants if servant.task is None), None)
             if free is None and len(self._servants) == self._size:
@@ -83,12 +87,16 @@ class Pool:
                 return
             if free is None:
                 try:
-                    free = _Servant(self._module, self._hello, self._env, self._events, quiet=self._quiet)
+                    free = self._start()
                 except OSError as error:
                     yield task, {DIED: f"no process could be started: {error.strerror or error}", LAST: True}
                     continue
-                self._servants.append(free)
-            free.give(task)
+            free.give(hello, task)
+
+    def _start(self) -> _Servant:
+        servant = _Servant(self._module, self._env, self._events, quiet=self._quiet)
+        self._servants.append(servant)
+        return servant
 
     def _obey(self) -> None:
         for servant in self._servants:
@@ -102,7 +110,6 @@ class _Servant:
     def __init__(
         self,
         module: str,
-        hello: Message,
         env: dict[str, str],
         events: queue.SimpleQueue[tuple[_Servant | None, Message]],
         *,
@@ -119,14 +126,17 @@ class _Servant:
             start_new_session=True,
         )
         self.task: Message | None = None
+        self._greeted = False
         self._events = events
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self._write(hello)
 
-    def give(self, task: Message) -> None:
-        """Let it work."""
+    def give(self, hello: Message, task: Message) -> None:
+        """Let it work; ``hello`` comes before its first task."""
         self.task = task
+        if not self._greeted:
+            self._greeted = True
+            self._write(hello)
         self._write(task)
 
     def end(self) -> None:

@@ -36,8 +36,8 @@ def run_all(tasks: Sequence[Task], out: Path, jobs: int, tell: Callable[[Done, i
     Whatever is raised meanwhile (Ctrl-C) ends the processes at once; what they have written stays.
     """
     left = len(tasks)
-    with Pool("perdure.claims._worker", {"out": str(out)}, jobs, dict.fromkeys(THREADS, "1"), quiet=True) as pool:
-        for asked, said in pool.talk(task._asdict() for task in tasks):
+    with Pool("perdure.claims._worker", jobs, dict.fromkeys(THREADS, "1"), quiet=True) as pool:
+        for asked, said in pool.talk({"out": str(out)}, (task._asdict() for task in tasks)):
             left -= 1
             error = said.get(DIED, said.get("error", ""))
             tell(Done(Task(**asked), said.get("seconds", 0.0), error, said.get("trace", "")), left)

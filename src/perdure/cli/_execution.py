@@ -8,6 +8,7 @@ from pathlib import Path
 
 from perdure import Record
 from perdure._interrupts import Interrupted
+from perdure._pool import Pool
 from perdure.cli._learners import Learners
 from perdure.cli._options import Options
 from perdure.cli._progress import Progress
@@ -76,8 +77,15 @@ class Execution:
                 if name in self.missing(seed):
                     yield name, seed
 
-    def run(self, streams: Streams, learners: Learners, made: Mapping[int, Stream], jobs: int = 1) -> None:
-        """Learn it all, in ``jobs`` processes; ``made``: streams that are there already.
+    def run(
+        self,
+        streams: Streams,
+        learners: Learners,
+        made: Mapping[int, Stream],
+        jobs: int = 1,
+        started: Pool | None = None,
+    ) -> None:
+        """Learn it all, in ``jobs`` processes; ``made``: streams that are there already, ``started``: processes.
 
         Raises ``ValueError`` where checkpoints are of another run than this, or of other data.
         """
@@ -85,7 +93,7 @@ class Execution:
 
         try:
             if jobs > 1:
-                learn_side_by_side(self, jobs)
+                learn_side_by_side(self, jobs, started)
             else:
                 self._one_by_one(streams, learners, made)
                 if wanted() > 1:

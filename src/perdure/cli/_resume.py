@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from perdure._files import PART
 from perdure.cli._config import read_config, resolve_config
+from perdure.cli._early import early
 from perdure.cli._errors import debugging
 from perdure.cli._jobs import Jobs, add_jobs, read_jobs, with_threads
 from perdure.cli._options import Options
@@ -138,11 +139,12 @@ def _go_on(
     from perdure.cli._trackers import check_trackers
 
     seed = next(seed for seed in options.seeds if execution.missing(seed))
-    streams, learners, made = in_turn(lambda: prepare(options, seed, progress))
-    tell_of_changes(folder, progress.warn)  # now that there are as many threads as there will be
-    check_trackers(options.track)
-    for name in ("records", "checkpoints"):
-        (folder / name).mkdir(exist_ok=True)
-    count = processes(jobs, missing, options, progress.say)
-    with progress:
-        execution.run(streams, learners, made, count)
+    with early(jobs, missing) as started:
+        streams, learners, made = in_turn(lambda: prepare(options, seed, progress))
+        tell_of_changes(folder, progress.warn)  # now that there are as many threads as there will be
+        check_trackers(options.track)
+        for name in ("records", "checkpoints"):
+            (folder / name).mkdir(exist_ok=True)
+        count = processes(jobs, missing, options, progress.say)
+        with progress:
+            execution.run(streams, learners, made, count, started)

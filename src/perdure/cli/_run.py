@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perdure.cli._config import Output, dump, parse_run
+from perdure.cli._early import early
 from perdure.cli._errors import debugging
 from perdure.cli._folder import RUNS
 from perdure.cli._options import Options
@@ -17,27 +18,30 @@ from perdure.cli._signals import Signals, interruptible
 from perdure.cli._trust import named_code
 
 if TYPE_CHECKING:
+    from perdure._pool import Pool
     from perdure.cli._progress import Progress
 
 
 def main(arguments: Sequence[str]) -> int:
     """Learn, write the run folder, print the scores."""
     options, output = parse_run(arguments)
-    from perdure.cli._progress import Progress
-
-    progress = Progress(quiet=output.quiet)
-    progress.expect(len(options.method) * len(options.seeds), options.method)
-    debug = debugging(arguments)
-    with interruptible() as signals, ranks(options, output.jobs) as rank:
+    debug, units = debugging(arguments), len(options.method) * len(options.seeds)
+    with interruptible() as signals, ranks(options, output.jobs) as rank, early(output.jobs, units) as started:
         if rank:
             return follow(options, debug=debug)
+        from perdure.cli._progress import Progress
+
+        progress = Progress(quiet=output.quiet)
+        progress.expect(units, options.method)
         if restarted() and (folder := find_folder(output.out, Path(RUNS))) is not None:
             options = read_options(folder, named_code(asdict(options)))
             return go_on(folder, options, progress, signals, output.jobs, as_json=output.json, debug=debug)
-        return _run(options, output, progress, signals, debug=debug)
+        return _run(options, output, progress, signals, started, debug=debug)
 
 
-def _run(options: Options, output: Output, progress: Progress, signals: Signals, *, debug: bool) -> int:
+def _run(
+    options: Options, output: Output, progress: Progress, signals: Signals, started: Pool | None, *, debug: bool
+) -> int:
     """Check everything, then make the folder, then learn."""
     from perdure.checkpoint import FolderLock
     from perdure.cli._execution import Execution
@@ -56,7 +60,7 @@ def _run(options: Options, output: Output, progress: Progress, signals: Signals,
     with FolderLock(folder, progress.warn):
         _write_head(folder, config, machine)
         with progress:
-            execution.run(streams, learners, made, jobs)
+            execution.run(streams, learners, made, jobs, started)
         return finish(folder, options, execution, progress, as_json=output.json, new=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,9 +85,17 @@ class _Worker:
         return self._made[1:]
 
 
+def _load() -> None:
+    """What learning needs, before it is known what is to be learnt."""
+    for name in ("_learners", "_relay", "_stream", "_unit"):
+        import_module(f"perdure.cli.{name}")
+    import_module("torch._dynamo")  # the first optimizer would
+
+
 if __name__ == "__main__":
     try:
         with interruptible():
+            _load()
             serve(_Worker)
     except KeyboardInterrupt as interrupt:
         raise SystemExit(exit_code(interrupt)) from None

@@ -15,6 +15,7 @@ from perdure._interrupts import Interrupted
 from perdure._pool import DIED, Pool
 from perdure._serve import LAST, Message
 from perdure.cli._config import dump
+from perdure.cli._early import WORKER
 from perdure.cli._relay import Relayed
 from perdure.cli._trackers import prepare_trackers
 from perdure.cli._unit import Stopped
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from perdure.cli._execution import Execution
 
 
-def learn_side_by_side(execution: Execution, jobs: int) -> None:
-    """Learn what is missing in ``jobs`` processes.
+def learn_side_by_side(execution: Execution, jobs: int, started: Pool | None = None) -> None:
+    """Learn what is missing in ``jobs`` processes: those ``started`` already, if any, which have ended afterwards.
 
     Ctrl-C and SIGTERM let each of them finish its update and save it; a second Ctrl-C ends them at once. Raises what
     ``Units.learn`` does, when all have ended.
@@ -37,8 +38,8 @@ def learn_side_by_side(execution: Execution, jobs: int) -> None:
         "tuning": {method: asdict(spent) for method, spent in execution.tuning.items()},
     }
     prepare_trackers(execution.options, execution.folder, execution.progress.warn)
-    with Pool("perdure.cli._run_worker", hello, jobs) as pool, stopping(pool):
-        _Work(execution, pool).do()
+    with started or Pool(WORKER, jobs) as pool, stopping(pool):
+        _Work(execution, pool, hello).do()
 
 
 @contextmanager
@@ -72,14 +73,14 @@ def stopping(pool: Pool) -> Iterator[None]:
 class _Work:
     """What is being learnt, with a row of progress each."""
 
-    def __init__(self, execution: Execution, pool: Pool) -> None:
-        self._execution, self._pool = execution, pool
+    def __init__(self, execution: Execution, pool: Pool, hello: Message) -> None:
+        self._execution, self._pool, self._hello = execution, pool, hello
         self._rows: dict[tuple[str, int], Relayed] = {}
         self._end: Exception | None = None
 
     def do(self) -> None:
         """All of it."""
-        for task, said in self._pool.talk(self._todo()):
+        for task, said in self._pool.talk(self._hello, self._todo()):
             key = task["method"], task["seed"]
             self._rows[key].tell(said)
             if said.get(LAST):

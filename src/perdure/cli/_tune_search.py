@@ -147,9 +147,9 @@ def search(plan: tuning.Plan, asked: Tuning, trials: Trials, url: str, progress:
 
 def search_side_by_side(hello: Mapping[str, Any], jobs: int, progress: Progress) -> None:
     """The whole search in ``jobs`` processes, as ``hello`` says; what goes wrong in one of them is told."""
-    with Pool("perdure.cli._tune_worker", hello, jobs) as pool, stopping(pool):
+    with Pool("perdure.cli._tune_worker", jobs) as pool, stopping(pool):
         relayed = [Relayed(progress) for _ in range(jobs)]
-        for task, said in pool.talk({"number": number} for number in range(jobs)):
+        for task, said in pool.talk(hello, ({"number": number} for number in range(jobs))):
             relayed[task["number"]].tell(said)
             problem = said.get(DIED, said.get("failed"))
             if problem and not pool.stopping:
