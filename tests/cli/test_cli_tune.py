@@ -256,9 +256,10 @@ def test_ranges_of_the_user(cli, data):
 def test_options_of_additions_are_searched_frozen_and_scored(cli, data):
     method, written = "finetune + ema", "finetune + ema(decay=0.5)"
     line = [*LINE.replace("--method er,ewc", "").split(), "--method", f"{method},{written}", "--lr", "0.1"]
-    code, _, err = cli([*line, "--range", "ema.decay=0.2,0.5"])
+    code, _, err = cli([*line, "--range", "ema.decay=0.2,0.5", "--range", f"{written}.label_smoothing=0.1,0.3"])
     assert code == 0, err
     found = result(data)["methods"]
+    assert {trial["settings"]["label_smoothing"] for trial in found[written]["trials"]} <= {0, 0.1, 0.3}
     assert {trial["settings"]["ema.decay"] for trial in found[method]["trials"]} <= {0.2, 0.5, 0.99}
     assert "ema.decay" not in found[written]["settings"]
     frozen = yaml.safe_load((data / "t/frozen.yaml").read_text())

@@ -15,7 +15,7 @@ from perdure.cli._config import check_complete, read_config, resolve, set_defaul
 from perdure.cli._flags import add_options, expected, type_of
 from perdure.cli._jobs import add_jobs, read_jobs
 from perdure.cli._options import FIELDS, flag
-from perdure.cli._parser import make_parser, parse
+from perdure.cli._parser import cut, make_parser, parse
 from perdure.cli._tune_options import Pruning, Tuning
 
 USAGE = "--data NAME|PATH --score-on NAME|PATH --method NAME[,NAME...] [options]"
@@ -101,7 +101,7 @@ class _Ranges(argparse.Action):
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         """Add one to those given so far."""
-        name, equals, text = values.partition("=")
+        name, equals, text = cut(values, "=")
         if not (name and equals and text):
             raise argparse.ArgumentError(
                 self, f"expected NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A,B; found {values!r}"

@@ -53,7 +53,7 @@ class PackNet(Part):
         for option, value in (("share", share), ("later_share", later_share)):
             if not 0 <= value < 1:
                 raise ValueError(f"{option}={value}: give the part of free weights to free again, from 0 to below 1")
-        if epochs < 0 or batch_size < 2 or rate_factor <= 0:
+        if epochs < 0 or batch_size < 2 or not rate_factor > 0:
             raise ValueError(
                 f"epochs={epochs}, batch_size={batch_size}, rate_factor={rate_factor}: retrain for 0 epochs or more, "
                 "in batches of 2 or more, at a positive rate"

@@ -29,7 +29,7 @@ class PathPenalty(QuadraticPenalty, ABC):
 
     def __init__(self, strength: float, damping: float, penalised: bool, name: str | None) -> None:
         super().__init__(strength, name)
-        if damping <= 0:
+        if not damping > 0:
             raise ValueError(f"damping={damping}: give a number above 0, it keeps importances finite")
         self.damping, self.penalised = damping, penalised
         self._slope: list[Tensor] = []

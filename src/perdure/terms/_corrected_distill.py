@@ -32,7 +32,7 @@ class CorrectedDistill(Taught):
 
     def __init__(self, *draws: Draw, correction: Correction, temperature: float = 2.0, name: str | None = None) -> None:
         super().__init__(draws, name)
-        if temperature <= 0:
+        if not temperature > 0:
             raise ValueError(f"temperature={temperature}: give a number above 0")
         self._correction = (correction,)  # in a tuple, so that it is no submodule: it is a part of its own
         self.temperature = temperature

@@ -37,7 +37,7 @@ class Distill(Taught):
         name: str | None = None,
     ) -> None:
         super().__init__(draws, name)
-        if temperature <= 0:
+        if not temperature > 0:
             raise ValueError(f"temperature={temperature}: give a number above 0")
         if among not in get_args(Among) or heads not in get_args(Together):
             raise ValueError(f'among={among!r}, heads={heads!r}: choose "old", "seen" or "head", and "sum" or "mean"')

@@ -30,7 +30,7 @@ class PseudoPrototypicalProxy(Part):
         self, draw: Draw, *, temperature: float = 0.1, momentum: float = 0.99, name: str | None = None
     ) -> None:
         super().__init__(name)
-        if temperature <= 0:
+        if not temperature > 0:
             raise ValueError(f"temperature={temperature}: give a number above 0")
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum={momentum}: choose a value in [0, 1)")

@@ -19,7 +19,7 @@ class PrototypeContrast(Part):
 
     def __init__(self, draw: Draw, *, temperature: float = 0.5, name: str | None = None) -> None:
         super().__init__(f"PrototypeContrast({draw.name})" if name is None else name)
-        if temperature <= 0:
+        if not temperature > 0:
             raise ValueError(f"temperature={temperature}: give a number above 0")
         self.draws = (draw,)
         self.temperature = temperature

@@ -21,7 +21,7 @@ class RelationDistill(Taught):
 
     def __init__(self, *draws: Draw, weight: float = 4.0, temperature: float = 0.1, name: str | None = None) -> None:
         super().__init__(draws, name)
-        if temperature <= 0:
+        if not temperature > 0:
             raise ValueError(f"temperature={temperature}: give a number above 0")
         self.weight, self.temperature = weight, temperature
 

@@ -21,7 +21,7 @@ class ReplayContrast(Part):
     def __init__(self, *draws: Draw, temperature: float = 0.1, name: str | None = None) -> None:
         label = f"ReplayContrast({', '.join(draw.name for draw in draws)})" if draws else "ReplayContrast"
         super().__init__(label if name is None else name)
-        if temperature <= 0:
+        if not temperature > 0:
             raise ValueError(f"temperature={temperature}: give a number above 0")
         self.draws = draws
         self.segments = ("current", *(draw.name for draw in draws))

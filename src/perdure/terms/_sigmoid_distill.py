@@ -21,7 +21,7 @@ class SigmoidDistill(Taught):
 
     def __init__(self, *draws: Draw, temperature: float = 1.0, name: str | None = None) -> None:
         super().__init__(draws, name)
-        if temperature <= 0:
+        if not temperature > 0:
             raise ValueError(f"temperature={temperature}: give a number above 0")
         self.temperature = temperature
 

@@ -29,7 +29,7 @@ class StoredDistill(Part):
         name: str | None = None,
     ) -> None:
         super().__init__(f"StoredDistill({draw.name})" if name is None else name)
-        if temperature <= 0:
+        if not temperature > 0:
             raise ValueError(f"temperature={temperature}: give a number above 0")
         self.draws = (draw,)
         self.weight, self.temperature, self.squared = weight, temperature, squared

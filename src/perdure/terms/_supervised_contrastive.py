@@ -17,7 +17,7 @@ class SupervisedContrastive(Part):
 
     def __init__(self, weight: float = 1.0, temperature: float = 0.1, name: str | None = None) -> None:
         super().__init__(name)
-        if temperature <= 0:
+        if not temperature > 0:
             raise ValueError(f"temperature={temperature}: give a number above 0")
         self.weight, self.temperature = weight, temperature
 
