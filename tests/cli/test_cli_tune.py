@@ -163,8 +163,8 @@ def test_several_processes_share_one_study(cli, data):
 
 
 def _go_on_after_a_trial_of_others(process):
-    """At the latest after 20 seconds: it may have been stopped while it held the file."""
-    deadline = time.monotonic() + 20
+    """At the latest after 45 seconds: it may have been stopped while it held the file."""
+    deadline = time.monotonic() + 45
     try:
         while time.monotonic() < deadline and workers_of("er") | workers_of("ewc") <= {process.pid}:
             time.sleep(0.2)
