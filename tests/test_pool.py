@@ -109,6 +109,17 @@ def test_begun_and_never_asked(pool):
     assert all(map(gone, pids))
 
 
+def test_too_many_begun(pool):
+    with pool(3) as work:
+        work.begin()
+        kept, *others = [servant.process.pid for servant in work._servants]
+        work.shrink(1)
+        assert all(map(gone, others))
+        told = list(work.talk(HELLO, ({"number": n} for n in range(3))))
+    assert {said["pid"] for _, said in told if "pid" in said} == {kept}
+    assert [said["answer"] for _, said in told if "answer" in said] == [0, 10, 20]
+
+
 def test_told_to_stop(pool):
     with pool(2) as work:
         last = {}

@@ -38,16 +38,22 @@ class Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for servant in self._servants:
-            servant.process.kill()
-        while self._servants:
-            self._servants.pop().end()
+        self.shrink(0)
 
     def begin(self) -> None:
         """Start them now: they load what they need while this process finds out what they are to do."""
         with suppress(OSError):  # as is said when there is something to do
             while len(self._servants) < self._size:
                 self._start()
+
+    def shrink(self, size: int) -> None:
+        """No more than ``size`` from now on; those that are too many end at once."""
+        self._size, gone = size, self._servants[size:]
+        del self._servants[size:]
+        for servant in gone:
+            servant.process.kill()
+        for servant in gone:
+            servant.end()
 
     def talk(self, hello: Message, tasks: Iterable[Message]) -> Iterator[tuple[Message, Message]]:
         """Hand out ``tasks``, asking for the next one when somebody is free, and yield each with what is said of it.

@@ -9,7 +9,9 @@ import time
 
 import pytest
 
-LINE = "run --data digits --method er,der_pp --seeds 1 --memory 100 --batch-size 5 --epochs {} --eval-every 40 --threads 1"
+LINE = (
+    "run --data digits --method er,der_pp --seeds 1 --memory 100 --batch-size 5 --epochs {} --eval-every 40 --threads 1"
+)
 TIMES = ("train_seconds", "evaluation_seconds")
 
 SLOW = """

@@ -6,18 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from perdure._pool import Pool
-from perdure.cli._jobs import Jobs
+from perdure.cli._jobs import Jobs, processes
+from perdure.cli._options import Options
 
 WORKER = "perdure.cli._run_worker"
 
 
 @contextmanager
-def early(jobs: Jobs | None, units: int) -> Iterator[Pool | None]:
-    """Processes that load PyTorch while this one does, for so many ``units`` of work.
+def early(jobs: Jobs | None, units: int, options: Options) -> Iterator[Pool | None]:
+    """Processes that load PyTorch while this one does, for so many ``units`` of work; None where one will do.
 
-    None where one will do, and for ``auto``: how many that is depends on the memory that the checks take.
+    As the data are not there yet, ``auto`` may be more than there is memory for: ``Execution.run`` ends those.
     """
-    size = min(jobs, units) if isinstance(jobs, int) else 0
+    size = processes(jobs, units, options, lambda text: None)
     if size < 2:
         yield None
         return

@@ -91,6 +91,8 @@ class Execution:
         """
         from perdure.cli._side_by_side import learn_side_by_side
 
+        if started is not None:
+            started.shrink(jobs if jobs > 1 else 0)
         try:
             if jobs > 1:
                 learn_side_by_side(self, jobs, started)

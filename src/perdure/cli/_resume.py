@@ -139,7 +139,7 @@ def _go_on(
     from perdure.cli._trackers import check_trackers
 
     seed = next(seed for seed in options.seeds if execution.missing(seed))
-    with early(jobs, missing) as started:
+    with early(jobs, missing, options) as started:
         streams, learners, made = in_turn(lambda: prepare(options, seed, progress))
         tell_of_changes(folder, progress.warn)  # now that there are as many threads as there will be
         check_trackers(options.track)
