@@ -18,10 +18,13 @@ Say = Callable[[Message], None]
 LAST = "last"
 
 
-def serve(prepare: Callable[[Message, Say], Callable[[Message], Message]]) -> NoReturn:
+def serve(
+    prepare: Callable[[Message, Say], Callable[[Message], Message]], load: Callable[[], object] = lambda: None
+) -> NoReturn:
     """Answer tasks until told no more.
 
     ``prepare(hello, say)`` gets what is sent first, and returns what does one task; ``say`` tells of it meanwhile.
+    ``load`` is called before anything is sent.
     """
     replies = os.dup(1)
     os.dup2(2, 1)  # what prints does not disturb
@@ -35,6 +38,7 @@ def serve(prepare: Callable[[Message, Say], Callable[[Message], Message]]) -> No
 
     asked: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(asked,), daemon=True).start()
+    load()
     do = prepare(asked.get(), say)
     while True:
         say({**do(asked.get()), LAST: True})

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from perdure._peak_memory import peak_memory_bytes
+from perdure.cli import _jobs
 from perdure.cli._jobs import processes, read_jobs, with_threads
 from perdure.cli._options import Options
 from perdure.cli._progress import Progress
@@ -76,6 +78,13 @@ def children(pid):
     return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def wait_for_the_end_of(pids):
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}/cmdline").exists() for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def working():
     """The method and seed of each process that has saved something, by its number."""
     return {
@@ -122,14 +131,24 @@ def test_killed_interrupted_left_alone_and_resumed_with_other_jobs(cli):
         assert len(orphans) == 2
         process.kill()
         process.communicate()
-    deadline = time.monotonic() + 20
-    while any(Path(f"/proc/{pid}/cmdline").exists() for pid in orphans):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for_the_end_of(orphans)
 
     assert cli("resume a --quiet").code == 0
     assert cli(f"{LONG} --threads 1 --quiet".replace("--out a", "--out alone")).code == 0
     assert learnt("a") == learnt("alone")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at processes as Linux shows them")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_all_is_checked_leaves_nothing(cli, number):
+    with start(f"{LONG} --jobs 2") as process:
+        wait_for(lambda: len(children(process.pid)) == 2, process)
+        begun = children(process.pid)
+        process.send_signal(number)
+        assert process.communicate(timeout=120) == ("", "perdure: interrupted\n")
+    assert process.returncode == 128 + number
+    wait_for_the_end_of(begun)
+    assert not Path("a").exists()
 
 
 def test_resume_tells_of_other_threads_only_where_there_are(cli, quick):
@@ -163,6 +182,17 @@ def test_how_many():
     assert said == ["--jobs auto on cuda: one process, as several would share its memory; --jobs 2 runs two"]
     assert processes(2, 9, Options(device="cuda"), said.append) == 2
     assert (read_jobs("auto"), read_jobs("3"), read_jobs(None)) == ("auto", 3, None)
+
+
+def test_memory_that_those_started_hold_already_is_not_counted_twice(monkeypatch):
+    class Started:
+        def held_bytes(self):
+            return 2 * peak_memory_bytes()
+
+    monkeypatch.setattr(_jobs, "_cores", lambda: 4)
+    monkeypatch.setattr(_jobs, "_available_bytes", lambda: peak_memory_bytes() + 10**6)
+    assert processes("auto", 9, Options(), [].append) == 1
+    assert processes("auto", 9, Options(), [].append, Started()) == 3
 
 
 @pytest.mark.parametrize("command", ["run --data digits --method er", "resume .", "tune --data digits --method er"])

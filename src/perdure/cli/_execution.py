@@ -91,9 +91,9 @@ class Execution:
         """
         from perdure.cli._side_by_side import learn_side_by_side
 
-        if started is not None:
-            started.shrink(jobs if jobs > 1 else 0)
         try:
+            if started is not None:
+                started.shrink(jobs if jobs > 1 else 0)
             if jobs > 1:
                 learn_side_by_side(self, jobs, started)
             else:

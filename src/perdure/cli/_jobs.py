@@ -7,9 +7,12 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from perdure.cli._options import Options
+
+if TYPE_CHECKING:
+    from perdure._pool import Pool
 
 Jobs = int | Literal["auto"]
 METAVAR = "N|auto"
@@ -39,15 +42,18 @@ def with_threads(options: Options, jobs: Jobs | None) -> Options:
     return options if jobs is None or options.threads is not None else replace(options, threads=THREADS)
 
 
-def processes(jobs: Jobs | None, units: int, options: Options, say: Callable[[str], object]) -> int:
-    """How many, for so many ``units`` of work; ``say`` is told."""
+def processes(
+    jobs: Jobs | None, units: int, options: Options, say: Callable[[str], object], started: Pool | None = None
+) -> int:
+    """How many, for so many ``units`` of work; ``say`` is told. What those hold that have ``started`` is theirs."""
     if jobs is None:
         return 1
     threads = options.threads or THREADS
     on_gpu = options.device != "cpu"
     if jobs == "auto" and on_gpu:
         say(f"--jobs auto on {options.device}: one process, as several would share its memory; --jobs 2 runs two")
-    asked = (1 if on_gpu else _as_many_as_fit(threads)) if jobs == "auto" else jobs
+    held = started.held_bytes() if started else 0
+    asked = (1 if on_gpu else _as_many_as_fit(threads, held)) if jobs == "auto" else jobs
     count = max(1, min(asked, units))
     if count > 1:
         each = "1 thread" if threads == 1 else f"{threads} threads"
@@ -55,12 +61,13 @@ def processes(jobs: Jobs | None, units: int, options: Options, say: Callable[[st
     return count
 
 
-def _as_many_as_fit(threads: int) -> int:
-    """So many processes like this one have a core for each thread, and memory."""
+def _as_many_as_fit(threads: int, held: int) -> int:
+    """So many processes like this one have a core for each thread, and memory; ``held``: by some of them already."""
     from perdure._peak_memory import peak_memory_bytes
 
     cores = _cores()
     used, free = peak_memory_bytes(), _available_bytes()
+    free += held if free else 0
     return max(1, min(cores // threads, free // used if used and free else cores))
 
 

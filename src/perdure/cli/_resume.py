@@ -145,6 +145,6 @@ def _go_on(
         check_trackers(options.track)
         for name in ("records", "checkpoints"):
             (folder / name).mkdir(exist_ok=True)
-        count = processes(jobs, missing, options, progress.say)
+        count = processes(jobs, missing, options, progress.say, started)
         with progress:
             execution.run(streams, learners, made, count, started)

@@ -53,7 +53,7 @@ def _run(
 
     streams, learners, made = in_turn(lambda: prepare(options, options.seeds[0], progress))
     check_trackers(options.track)
-    jobs = processes(output.jobs, len(options.method) * len(options.seeds), options, progress.say)
+    jobs = processes(output.jobs, len(options.method) * len(options.seeds), options, progress.say, started)
     config, machine = dump(streams.resolved), environment()
     folder = create_folder(output.out, options.data, streams.setting, options.method)
     execution = Execution(options, folder, {}, progress, signals, debug=debug)

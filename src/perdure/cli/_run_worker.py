@@ -95,7 +95,6 @@ def _load() -> None:
 if __name__ == "__main__":
     try:
         with interruptible():
-            _load()
-            serve(_Worker)
+            serve(_Worker, _load)
     except KeyboardInterrupt as interrupt:
         raise SystemExit(exit_code(interrupt)) from None
