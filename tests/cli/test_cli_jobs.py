@@ -151,6 +151,16 @@ def test_an_interrupt_while_all_is_checked_leaves_nothing(cli, number):
     assert not Path("a").exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at processes as Linux shows them")
+def test_a_process_that_is_told_to_end_while_it_loads_ends_without_a_word():
+    command = [sys.executable, "-m", "perdure.cli._run_worker"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_for(lambda: "libtorch" in Path(f"/proc/{process.pid}/maps").read_text(), process)
+        process.terminate()
+        assert process.communicate(timeout=60) == (b"", b"")
+    assert process.returncode == -signal.SIGTERM
+
+
 def test_resume_tells_of_other_threads_only_where_there_are(cli, quick):
     for line, told in (("--jobs 1", []), ("--threads 2", ["a was begun with threads 2 (now 1)"])):
         assert cli(f"{quick} --method finetune {line} --out a").code == 0

@@ -52,7 +52,8 @@ class _Worker:
     def __call__(self, task: Message) -> dict[str, Any]:
         """Learn, and say what came of it."""
         try:
-            return self._learn(task["method"], task["seed"])
+            with interruptible():
+                return self._learn(task["method"], task["seed"])
         except Interrupted as interrupt:
             return {"interrupted": interrupt.signal}
 
@@ -86,7 +87,10 @@ class _Worker:
 
 
 def _load() -> None:
-    """What learning needs, before it is known what is to be learnt."""
+    """What learning needs, before it is known what is to be learnt.
+
+    SIGTERM ends the process there and then: an exception in the midst of an import may get lost, or be another one.
+    """
     for name in ("_learners", "_relay", "_stream", "_unit"):
         import_module(f"perdure.cli.{name}")
     import_module("torch._dynamo")  # the first optimizer would
@@ -94,7 +98,6 @@ def _load() -> None:
 
 if __name__ == "__main__":
     try:
-        with interruptible():
-            serve(_Worker, _load)
+        serve(_Worker, _load)
     except KeyboardInterrupt as interrupt:
         raise SystemExit(exit_code(interrupt)) from None
