@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -61,6 +62,15 @@ def test_an_unknown_option_gets_the_nearest_name():
         perdure.build("er", net(), sgd, drwa=3)
     with pytest.raises(ValueError, match="'finetune' has no option 'draw'"):
         perdure.build("finetune", net(), sgd, draw=3)
+
+
+@pytest.mark.parametrize("info", list_methods(), ids=lambda info: info.name)
+def test_no_option_is_nan(info):
+    given = [] if info.frozen else [net(), sgd]
+    for option, default in info.options:
+        if isinstance(default, (int, float)) and not isinstance(default, bool):
+            with pytest.raises(ValueError, match=rf"{option}=nan: give a number"):
+                perdure.build(info.name, *given, **{option: math.nan})
 
 
 def test_memory_is_a_number_or_a_memory():

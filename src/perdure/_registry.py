@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -212,12 +213,7 @@ def build(
     if info.memory is not None:
         arguments.append(info.memory(memory) if isinstance(memory, (int, str)) else memory)
     common = FeatureOptions if info.frozen else LearnerOptions
-    known = {option for option, _ in info.options} | common.__annotations__.keys()
-    for option in options:
-        if option not in known:
-            near = get_close_matches(option, known, n=1, cutoff=0.4)
-            guess = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"method {name!r} has no option {option!r}: {guess}it takes {', '.join(sorted(known))}")
+    _check_options(name, {option for option, _ in info.options} | common.__annotations__.keys(), options)
     learner = info.recipe(*arguments, **options, **({"also": also} if also else {}))
     if also and not isinstance(learner, Learner):
         raise ValueError(
@@ -229,3 +225,13 @@ def build(
         own = dict(info.options)
         learner.settings = own | {name: value for name, value in options.items() if name in own}
     return learner
+
+
+def _check_options(name: str, known: Collection[str], options: Mapping[str, Any]) -> None:
+    for option, value in options.items():
+        if option not in known:
+            near = get_close_matches(option, known, n=1, cutoff=0.4)
+            guess = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"method {name!r} has no option {option!r}: {guess}it takes {', '.join(sorted(known))}")
+        if isinstance(value, float) and math.isnan(value):
+            raise ValueError(f"method {name!r}, {option}=nan: give a number")

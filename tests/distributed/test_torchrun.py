@@ -57,6 +57,12 @@ def workers(process):
     return found
 
 
+def newest(run):
+    """The number and the update of the last checkpoint of er."""
+    names = [path.parent.name.split("-") for path in run.glob("checkpoints/er-seed0/0*/manifest.json")]
+    return max(((int(number), int(update)) for number, _, update in names), default=(0, 0))
+
+
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks processes up in /proc")
 def test_one_process_is_killed_and_the_end_is_the_same(start, tmp_path):
     whole = start(*TORCHRUN, "-m", *RUN, "--out", "whole")
@@ -67,10 +73,11 @@ def test_one_process_is_killed_and_the_end_is_the_same(start, tmp_path):
 
     killed = start(*TORCHRUN, "--max-restarts", "1", "-m", *RUN, "--out", "killed")
     deadline = time.monotonic() + 200
-    while not any((tmp_path / "killed").glob("checkpoints/er-seed0/0*-update-[1-9]*/manifest.json")):
+    while newest(tmp_path / "killed")[1] < 1000:
         assert killed.poll() is None, killed.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    complete = (tmp_path / "killed/records/finetune-seed0.json").stat().st_mtime_ns
     os.kill(workers(killed)[1], signal.SIGKILL)
     out, err = killed.communicate(timeout=300)
     assert killed.returncode == 0, err
@@ -78,6 +85,9 @@ def test_one_process_is_killed_and_the_end_is_the_same(start, tmp_path):
     for method in ("finetune", "er"):
         for name in ("weights_sha256", "accuracy", "processed"):
             assert found[method][name] == wanted[method][name]
+    assert (tmp_path / "killed/records/finetune-seed0.json").stat().st_mtime_ns == complete
+    number, update = newest(tmp_path / "killed")
+    assert number <= update // 100 + 4  # it went on; to begin anew takes ten more
 
     refused = start(*TORCHRUN, "-m", *RUN, "--jobs", "2", "--out", "jobs")
     assert "--jobs starts processes of its own" in refused.communicate(timeout=100)[1]

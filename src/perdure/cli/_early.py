@@ -14,7 +14,7 @@ WORKER = "perdure.cli._run_worker"
 
 @contextmanager
 def early(jobs: Jobs | None, units: int, options: Options) -> Iterator[Pool | None]:
-    """Processes that load PyTorch while this one does, for so many ``units`` of work; None where one will do.
+    """Processes that load PyTorch while this one checks so many ``units`` of work; None where one will do.
 
     As the data are not there yet, ``auto`` may be more than there is memory for: ``Execution.run`` ends those.
     """

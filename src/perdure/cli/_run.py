@@ -26,7 +26,8 @@ def main(arguments: Sequence[str]) -> int:
     """Learn, write the run folder, print the scores."""
     options, output = parse_run(arguments)
     debug, units = debugging(arguments), len(options.method) * len(options.seeds)
-    with interruptible() as signals, ranks(options, output.jobs) as rank, early(output.jobs, units, options) as started:
+    jobs = None if restarted() else output.jobs  # what goes on begins its own
+    with interruptible() as signals, ranks(options, output.jobs) as rank, early(jobs, units, options) as started:
         if rank:
             return follow(options, debug=debug)
         from perdure.cli._progress import Progress

@@ -25,7 +25,7 @@ class CosineHead(Head):
         super().__init__()
         if capacity < 1:
             raise ValueError(f"capacity={capacity}: a head needs room for at least one class")
-        if scale <= 0:
+        if not scale > 0:
             raise ValueError(f"scale={scale}: start from a number above 0")
         self.capacity = capacity
         self.weight = nn.Parameter(torch.zeros(capacity, num_features))

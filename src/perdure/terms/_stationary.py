@@ -21,7 +21,7 @@ class Stationary(Taught):
 
     def __init__(self, draw: Draw, *, base_weight: float = 5.0, name: str | None = None) -> None:
         super().__init__((draw,), name)
-        if base_weight < 0:
+        if not base_weight >= 0:
             raise ValueError(f"base_weight={base_weight}: give a number of 0 or above")
         self.segments = (draw.name,)
         self.base_weight = base_weight

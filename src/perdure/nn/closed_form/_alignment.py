@@ -39,7 +39,7 @@ class AlignedLinear(MomentsHead):
     ) -> None:
         super().__init__(per_class=True, name=name)
         for what, value in (("temperature", temperature), ("epochs", epochs), ("samples", samples), ("lr", lr)):
-            if value <= 0:
+            if not value > 0:
                 raise ValueError(f"{what}={value}: give a number above 0")
         self.temperature, self.epochs, self.samples, self.lr = temperature, epochs, samples, lr
 

@@ -38,7 +38,7 @@ class MahalanobisHead(MomentsHead):
         super().__init__(per_class=covariance == "class" or forget_classes, name=name)
         if not 0 < tukey <= 1:
             raise ValueError(f"tukey={tukey}: give a power above 0, up to 1 (features as they are)")
-        if on < 0 or off < 0:
+        if not (on >= 0 and off >= 0):
             raise ValueError(f"on={on}, off={off}: give shrinkage of at least 0")
         self.tukey, self.on, self.off, self.covariance = tukey, on, off, covariance
 

@@ -40,7 +40,7 @@ class TranslationHead(FeatureHead):
 
     def __init__(self, cost: float = 1.0, window: int = 10_000, name: str | None = None) -> None:
         super().__init__(name)
-        if cost <= 0 or window < 1:
+        if not cost > 0 or window < 1:
             raise ValueError(f"cost={cost}, window={window}: give positive numbers, such as 1.0 and 10000")
         self.cost, self.window = cost, window
 

@@ -52,7 +52,7 @@ class CalibratedMeans(FeatureHead):
         super().__init__(name)
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha={alpha}: give a number from 0 to 1 (prototypes as they are)")
-        if temperature < 0:
+        if not temperature >= 0:
             raise ValueError(f"temperature={temperature}: give a number of at least 0")
         if base_classes is not None and base_classes < 1:
             raise ValueError(f"base_classes={base_classes}: give a number of classes, or None for the first experience")
