@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import asdict
 from itertools import cycle
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from perdure.nn import mlp
 
 LIMITS = Path(__file__).parent / "limits.json"
 ABOVE, BELOW = 1.2, 0.7
+ADAM, RUN = "er, Adam", "er through run"
 METHODS = ("agem", "cls_er", "der_pp", "er", "ewc", "finetune", "lwf", "mas", "si")
 STARTS = {"import perdure": ("-c", "import perdure"), "perdure --help": ("-m", "perdure", "--help")}
 STEPS, BATCH, FEATURES = 16, 10, 784
@@ -35,12 +38,30 @@ def data(number: int) -> Batch:
     return Batch(torch.randn(400, FEATURES, generator=g), y)
 
 
-def step_costs(method: str) -> dict[str, float]:
-    """Of an update in a second experience, once all classes of it have come and memory is full."""
+def build(method: str, optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.SGD) -> perdure.Learner:
     torch.manual_seed(0)
     model = mlp((FEATURES,), 10, hidden=(400, 400))
     options = {} if perdure.get_method(method).memory is None else {"memory": 200}
-    learner = perdure.build(method, model, lambda params: torch.optim.SGD(params, lr=0.03), **options)
+    learner: perdure.Learner = perdure.build(method, model, lambda params: optimizer(params, lr=0.03), **options)
+    return learner
+
+
+def run_costs(method: str) -> dict[str, float]:
+    """Of an update in a whole run without evaluation: data, boundaries, counting and the record included."""
+    halves = [data(number) for number in range(2)]
+    x, y = torch.cat([half.x for half in halves]), torch.cat([half.y for half in halves])
+    stream = streams.class_incremental((x, y), (x[::80], y[::80]), experiences=2)
+
+    def run() -> None:
+        perdure.run(build(method), stream, batch_size=BATCH, evaluate_every=0, checkups="none")
+
+    run()  # what is made once for all is there
+    return {name: round(value * BATCH / len(y), 1) for name, value in asdict(cost(run, 1)).items()}
+
+
+def step_costs(method: str, optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.SGD) -> dict[str, float]:
+    """Of an update in a second experience, once all classes of it have come and memory is full."""
+    learner = build(method, optimizer)
     for number in range(2):
         batch = data(number)
         rows = streams.ArrayData(batch.x, batch.y)
@@ -79,7 +100,8 @@ def verdicts(what: str, found: dict[str, float]) -> list[str]:
 def measured() -> dict[str, dict[str, float]]:
     """All of it."""
     torch.set_num_threads(1)
-    return {method: step_costs(method) for method in METHODS} | {start: imported(start) for start in STARTS}
+    steps = {method: step_costs(method) for method in METHODS} | {ADAM: step_costs("er", torch.optim.Adam)}
+    return steps | {RUN: run_costs("er")} | {start: imported(start) for start in STARTS}
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +112,7 @@ def found() -> dict[str, dict[str, float]]:
     return counts
 
 
-@pytest.mark.parametrize("what", [*METHODS, *STARTS])
+@pytest.mark.parametrize("what", [*METHODS, ADAM, RUN, *STARTS])
 def test_it_costs_what_it_did(what: str, found: dict[str, dict[str, float]]) -> None:
     assert not verdicts(what, found[what])
 
