@@ -54,7 +54,9 @@ evidence: $(VENV)/.ready
 
 bench-speed: $(VENV)/.ready
 	$(BIN)/python benchmarks/speed --json benchmarks/speed/results/cpu.json
-	$(BIN)/python benchmarks/speed/anatomy.py --json benchmarks/speed/results/anatomy/cpu.json
+	$(BIN)/python benchmarks/speed/anatomy.py --json benchmarks/speed/results/anatomy/cpu-10-1.json
+	$(BIN)/python benchmarks/speed/anatomy.py --threads 2 --json benchmarks/speed/results/anatomy/cpu-10-2.json
+	$(BIN)/python benchmarks/speed/anatomy.py --batch 64 --threads 2 --json benchmarks/speed/results/anatomy/cpu-64-2.json
 	$(BIN)/python benchmarks/speed --page
 
 lint: $(VENV)/.ready

@@ -21,7 +21,8 @@ def write_page() -> None:
 def page() -> str:
     text = (HERE / "page.md").read_text().replace("OTHERS", _others())
     results = [_results(json.loads(path.read_text())) for path in sorted((HERE / "results").glob("*.json"))]
-    text = text.replace("ANATOMY", table(json.loads((HERE / "results" / "anatomy" / "cpu.json").read_text())))
+    for path in (HERE / "results" / "anatomy").glob("*.json"):
+        text = text.replace(f"ANATOMY {path.stem}\n", table(json.loads(path.read_text())) + "\n")
     return text.replace("RESULTS", "\n".join(results) or "(No results yet: run `make bench-speed`.)")
 
 
