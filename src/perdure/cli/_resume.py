@@ -15,7 +15,7 @@ from perdure.cli._jobs import Jobs, add_jobs, read_jobs, with_threads
 from perdure.cli._options import Options
 from perdure.cli._parser import make_parser, parse
 from perdure.cli._plain import refuse_odd_files
-from perdure.cli._ranks import announce, follow, in_turn, ranks, wanted
+from perdure.cli._ranks import announce, follow, in_turn, leave, ranks, wanted
 from perdure.cli._signals import Signals, interruptible
 from perdure.cli._trust import refuse_named_code
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     options = with_threads(read_options(folder, given.allow_import), jobs)
     with interruptible() as signals, ranks(options, jobs) as rank:
         if rank:
-            return follow(options, debug=debug)
+            leave(follow(options, debug=debug))
         return go_on(folder, options, progress, signals, jobs, as_json=given.json, debug=debug)
 
 

@@ -12,7 +12,7 @@ from perdure.cli._early import early
 from perdure.cli._errors import debugging
 from perdure.cli._folder import RUNS
 from perdure.cli._options import Options
-from perdure.cli._ranks import find_folder, follow, in_turn, ranks, restarted
+from perdure.cli._ranks import find_folder, follow, in_turn, leave, ranks, restarted
 from perdure.cli._resume import go_on, read_options
 from perdure.cli._signals import Signals, interruptible
 from perdure.cli._trust import named_code
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     jobs = None if restarted() else output.jobs  # what goes on begins its own
     with interruptible() as signals, ranks(options, output.jobs) as rank, early(jobs, units, options) as started:
         if rank:
-            return follow(options, debug=debug)
+            leave(follow(options, debug=debug))
         from perdure.cli._progress import Progress
 
         progress = Progress(quiet=output.quiet)
